@@ -1,0 +1,55 @@
+# Needs python3.11 (or newer, below 3.14), make and a package index; everything else goes into .venv.
+#
+#   make demo PYTHON=python3.12              another interpreter
+#   make test TORCH_INDEX=none               torch from the configured package index alone
+#   make test TORCH_INDEX=https://...        torch from this index too
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+TORCH ?= 2.13.0
+TORCH_INDEX ?= auto
+VENV := .venv
+BIN := $(VENV)/bin
+
+export ORT_DISABLE_TELEMETRY := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(VENV)/.demo ## watch a station inspect real parts, from camera to MQTT subscriber
+	@$(BIN)/inspector demo
+
+test: $(VENV)/.dev ## run the tests; needs no network once installed
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## style, types, layers, documentation
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/inspector docs --check
+
+bench: $(VENV)/.demo ## measure the demo station's speed on this machine
+	@$(BIN)/inspector bench demo
+
+docs: $(VENV)/.dev ## write the generated tables of docs/
+	@$(BIN)/inspector docs
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	find inspector tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch comes first and pinned: see docs/dependencies.md.
+$(VENV)/.torch:
+	@.ci/install_torch "$(PYTHON)" "$(VENV)" "$(TORCH)" "$(TORCH_INDEX)"
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/.torch
+	@.ci/install "$(VENV)" "$(TORCH)" demo
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.torch
+	@.ci/install "$(VENV)" "$(TORCH)" train,demo,dev
+	@touch $@

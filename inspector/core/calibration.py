@@ -1,0 +1,22 @@
+"""Camera calibration: what is known of a camera's lens, scale, light and focus."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CameraCalibration:
+    """How to read one camera's pictures. The default does nothing."""
+
+    camera_matrix: tuple[tuple[float, float, float], ...] | None = None
+    """3x3 intrinsic matrix in pixels, or None if the lens is not calibrated."""
+    dist_coeffs: tuple[float, ...] = ()
+    """Distortion coefficients in OpenCV's order (k1 k2 p1 p2 k3 ...)."""
+    mm_per_px: float | None = None
+    """Scale on the part's surface, millimetres a pixel."""
+    luminance_range: tuple[float, float] = (0.0, 255.0)
+    """A region whose mean luminance (0..255) lies outside is a quality fault."""
+    blur_min: float = 0.0
+    """A region whose variance of Laplacian lies below is a quality fault; 0 switches the check off."""
+    calibrated_at: datetime | None = None
+    """When it was measured, UTC."""

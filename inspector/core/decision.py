@@ -1,0 +1,76 @@
+"""The decision: from posteriors to pass, fail or review. Pure; raising a threshold never turns a fail into a pass."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from inspector.core.inspection import Disposition, Finding, Verdict
+from inspector.core.label import LabelSet
+from inspector.core.prediction import Prediction
+from inspector.core.region import Region
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionCalibration:
+    """Temperature and thresholds of one product, and on how many parts they were fitted."""
+
+    temperature: float = 1.0
+    """Posteriors are raised to 1/temperature and renormalised (Guo et al. 2017, arXiv 1706.04599)."""
+    pass_above: float = 0.9
+    """A region passes if the good label is the most probable one and its probability is at least this, 0..1."""
+    fail_above: float = 0.6
+    """A region fails if a defect is the most probable label and all defects together have at least this, 0..1."""
+    fitted_on: int = 0
+    """Number of labelled pictures behind the fit; 0 means defaults, not a fit."""
+    target_escape: float | None = None
+    """Escape rate (missed defects among defective parts) that the fit aimed at, 0..1."""
+    ece: float | None = None
+    """Expected calibration error on the pictures of the fit, 0..1."""
+    calibrated_at: datetime | None = None
+    """When it was fitted, UTC."""
+
+
+def tempered(scores: Mapping[str, float], temperature: float) -> dict[str, float]:
+    """Return the posterior raised to ``1 / temperature`` and renormalised. The order of the labels is kept."""
+    peak = max(scores.values())
+    powered = {name: (p / peak) ** (1.0 / temperature) for name, p in scores.items()}
+    total = sum(powered.values())
+    return {name: p / total for name, p in powered.items()}
+
+
+def decide(
+    predictions: Sequence[Prediction],
+    regions: Mapping[str, Region],
+    labels: LabelSet,
+    calibration: DecisionCalibration,
+) -> Verdict:
+    """Judge a part by the predictions of all its regions, whose scores are already tempered.
+
+    One failed region fails the part; else one doubtful region sends it to review; else it passes.
+    """
+    if not predictions:
+        return Verdict.undecided("no region was judged", fault=True)
+    judged = [_judge(prediction, labels, calibration) for prediction in predictions]
+    findings = tuple(
+        Finding(prediction.region, prediction.label, prediction.confidence, regions[prediction.region].box_px, disposition)
+        for prediction, (disposition, _) in zip(predictions, judged, strict=True)
+        if disposition != "pass"
+    )
+    for wanted in ("fail", "review"):
+        reasons = [reason for disposition, reason in judged if disposition == wanted]
+        if reasons:
+            return Verdict(wanted, findings, "; ".join(reasons))
+    return Verdict("pass", (), "; ".join(reason for _, reason in judged))
+
+
+def _judge(prediction: Prediction, labels: LabelSet, calibration: DecisionCalibration) -> tuple[Disposition, str]:
+    """Return (disposition, reason) of one region."""
+    where, label, confidence = prediction.region, prediction.label, prediction.confidence
+    if label == labels.good:
+        if confidence >= calibration.pass_above:
+            return "pass", f"{where}: {label} {confidence:.2f}"
+        return "review", f"{where}: {label} {confidence:.2f} is below pass_above {calibration.pass_above:.2f}"
+    defect = 1.0 - prediction.scores[labels.good] if labels.good is not None else confidence
+    if defect >= calibration.fail_above:
+        return "fail", f"{where}: {label} {confidence:.2f}"
+    return "review", f"{where}: {label} {confidence:.2f}, defect {defect:.2f} is below fail_above {calibration.fail_above:.2f}"

@@ -1,0 +1,64 @@
+"""The tree of errors. Raised where seen; caught in three places only: the frame loop, ``drain``, the CLI.
+
+::
+
+    InspectorError
+    |-- SettingsError       a station's settings are wrong; lists every mistake at once
+    |-- CalibrationError    a camera or decision calibration is missing or does not fit
+    |-- CheckpointError     a model folder is missing, truncated, altered or does not fit the station
+    |-- ReportError         a report file or the report encoder cannot be used
+    |-- CameraError         a camera cannot be opened or read
+    |   `-- CameraLost      a camera that worked has stopped delivering
+    |-- PredictionError     the model could not judge a region
+    |-- LogError            the log cannot be opened, read or written
+    `-- PublishError        a message cannot be published
+
+Every message names the file, key or topic, what was expected and what to do.
+"""
+
+
+class InspectorError(Exception):
+    """Base of all errors that a user can cause or cure."""
+
+
+class SettingsError(InspectorError):
+    """Settings are wrong. ``mistakes`` holds one line for each."""
+
+    def __init__(self, source: str, mistakes: list[str]) -> None:
+        """Name the file and list every mistake found in it."""
+        self.source = source
+        self.mistakes = mistakes
+        count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+        super().__init__(f"{source}: {count}\n" + "\n".join(f"  - {line}" for line in mistakes))
+
+
+class CalibrationError(InspectorError):
+    """A calibration is missing, unreadable or does not fit its station."""
+
+
+class CheckpointError(InspectorError):
+    """A model folder is missing, truncated, altered or does not fit the station."""
+
+
+class ReportError(InspectorError):
+    """A report file or the report encoder cannot be used."""
+
+
+class CameraError(InspectorError):
+    """A camera cannot be opened or read."""
+
+
+class CameraLost(CameraError):
+    """A camera that worked has stopped delivering frames."""
+
+
+class PredictionError(InspectorError):
+    """The model could not judge a region."""
+
+
+class LogError(InspectorError):
+    """The log cannot be opened, read or written."""
+
+
+class PublishError(InspectorError):
+    """A message cannot be published."""
