@@ -1,0 +1,206 @@
+"""The checks of what lies on this machine: calibration, model, labels, report encoder, cameras, disk and log."""
+
+import difflib
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from inspector.cli.findings import Found, Subject, error_lines, fault, note, ok
+from inspector.core.frame import Frame
+from inspector.errors import InspectorError
+from inspector.settings import read_camera_calibration, read_camera_calibrations, read_decisions
+
+
+def check_decision(subject: Subject) -> Iterator[Found]:
+    """Read decision.toml and hold its tables against the station's products."""
+    measured = read_decisions(subject.folder)
+    yield from _strangers(subject.folder / "decision.toml", measured, subject.settings.products, "products")
+    for product in subject.settings.products:
+        if product not in measured:
+            yield note(f"{product}: no thresholds were fitted, defaults hold; fit them on labelled pictures of this station")
+            continue
+        used = subject.settings.override(measured[product])
+        yield ok(f"{product}: pass_above {used.pass_above:g}, fail_above {used.fail_above:g}, fitted on {used.fitted_on} pictures")
+
+
+def check_camera_calibration(subject: Subject) -> Iterator[Found]:
+    """Read camera.toml and hold its tables against the station's cameras."""
+    measured = read_camera_calibrations(subject.folder)
+    yield from _strangers(subject.folder / "camera.toml", measured, subject.settings.cameras, "cameras")
+    for camera in subject.settings.cameras:
+        if camera not in measured:
+            yield note(f"{camera}: not calibrated, pictures are judged as they come")
+            continue
+        lens = "lens corrected" if measured[camera].camera_matrix else "lens not corrected"
+        scale = measured[camera].mm_per_px
+        yield ok(f"{camera}: {lens}, {f'{scale:g} mm a pixel' if scale else 'scale unknown'}")
+
+
+def check_model(subject: Subject) -> Iterator[Found]:
+    """Check the model's files against their hashes and the execution providers against this build of ONNX Runtime."""
+    from inspector.vlm.checkpoint import open_checkpoint, verify  # noqa: PLC0415 - one broken part must not stop the other checks
+
+    faults = verify(subject.model_folder)
+    yield from map(fault, faults)
+    if not faults:
+        checkpoint = open_checkpoint(subject.model_folder)
+        yield ok(f"{checkpoint.name}@{checkpoint.revision}: {len(checkpoint.files)} files, hashes right")
+    import onnxruntime  # noqa: PLC0415 - as above
+
+    available = onnxruntime.get_available_providers()
+    for provider in subject.settings.model.providers:
+        if provider not in available:
+            yield fault(f'model.providers: "{provider}" is not in this build of ONNX Runtime; available: {", ".join(available)}')
+
+
+def check_labels(subject: Subject) -> Iterator[Found]:
+    """Write every label in the model's vocabulary and see that no two read the same."""
+    from inspector.vlm.checkpoint import open_checkpoint, unspeakable, verify  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.prompt import label_trie  # noqa: PLC0415 - as in check_model
+
+    if verify(subject.model_folder):
+        yield note("not checked: the model's files are at fault")
+        return
+    tokenizer = open_checkpoint(subject.model_folder).tokenizer()
+    for name, product in subject.settings.products.items():
+        faults = unspeakable(subject.model_folder, product.labels)
+        yield from (fault(f"products.{name}: {line}") for line in faults)
+        if not faults:
+            label_trie(tokenizer, product.label_set())
+            good = f"good is {product.good}" if product.good else "no label means good, so nothing can pass"
+            yield ok(f"{name}: {len(product.labels)} labels, {good}")
+
+
+def check_encoder(subject: Subject) -> Iterator[Found]:
+    """Open the report encoder, encode a text and compare it with what the model's projector was trained on."""
+    from inspector.vlm.checkpoint import open_checkpoint, verify  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.encoder import open_encoder  # noqa: PLC0415 - as in check_model
+
+    if subject.settings.reports.max_reports == 0:
+        yield note("reports.max_reports is 0: the model reads no reports")
+        return
+    encoder = open_encoder(subject.settings.reports.encoder, subject.root / "models")
+    width = encoder.encode(["pitting on the left flank"]).shape[1]
+    if not verify(subject.model_folder):
+        checkpoint = open_checkpoint(subject.model_folder)
+        if (checkpoint.encoder, checkpoint.report_width) != (encoder.revision, width):
+            yield fault(
+                f"{encoder.revision} gives {width} numbers, {checkpoint.name} was trained with {checkpoint.encoder} and"
+                f" {checkpoint.report_width}; set reports.encoder to that one"
+            )
+            return
+    yield ok(f"{encoder.revision}: {width} numbers a text")
+
+
+def check_cameras(subject: Subject) -> Iterator[Found]:
+    """Open every camera and read one frame."""
+    for name in subject.settings.cameras:
+        try:
+            yield from _check_camera(subject, name)
+        except InspectorError as error:
+            yield from (fault(f"{name}: {line}") for line in error_lines(error))
+
+
+def check_disk(subject: Subject) -> Iterator[Found]:
+    """Compare the free space where the log will lie with log.min_free_bytes."""
+    from inspector.edge.log import database_path  # noqa: PLC0415 - as in check_model
+
+    place = _existing(database_path(subject.settings, subject.root).absolute().parent)
+    free, least = shutil.disk_usage(place).free, subject.settings.log.min_free_bytes
+    if free < least:
+        yield fault(
+            f"{place}: {_megabytes(free)} free, log.min_free_bytes asks for {_megabytes(least)}; free space or set log.path to another disk"
+        )
+    else:
+        yield ok(f"{place}: {_megabytes(free)} free")
+
+
+def check_log(subject: Subject) -> Iterator[Found]:
+    """Open the log and take its write lock, or see that it could be made."""
+    from inspector.edge.log import database_path  # noqa: PLC0415 - as in check_model
+    from inspector.edge.schema import open_database, transaction  # noqa: PLC0415 - as in check_model
+    from inspector.edge.sqlite_errors import as_log_error  # noqa: PLC0415 - as in check_model
+
+    path = database_path(subject.settings, subject.root)
+    if not path.exists():
+        place = _existing(path.absolute().parent)
+        writable = place.is_dir() and os.access(place, os.W_OK)
+        yield (
+            note(f"{path}: not there yet, the first start makes it")
+            if writable
+            else fault(f"{path}: cannot be made, {place} is no folder that this user may write; set log.path or its permissions")
+        )
+        return
+    database = open_database(path, busy_timeout_ms=2000)
+    try:
+        with as_log_error(path, "write to the log"), transaction(database):
+            counts = {table: database.table(table).count for table in ("inspections", "outbox", "reports")}
+    finally:
+        database.close()
+    yield ok(f"{path}: {counts['inspections']} inspections, {counts['outbox']} rows in the outbox, {counts['reports']} reports")
+
+
+def _check_camera(subject: Subject, name: str) -> Iterator[Found]:
+    """Open one camera, read one frame and lay the regions over it."""
+    from inspector.edge.camera import open_camera  # noqa: PLC0415 - as in check_model
+
+    section = subject.settings.cameras[name]
+    patience_s = section.read_timeout_s + (section.open_timeout_s if section.kind in {"device", "rtsp"} else 0.0)
+    began = time.monotonic()
+    camera = open_camera(name, section, station=subject.settings.name, base=subject.folder)
+    try:
+        frame = camera.read(patience_s)
+        is_over = camera.finished
+    finally:
+        camera.close()
+    if frame is None and is_over:
+        yield fault(f"{name}: opens, but there is no picture in it; put some there, or set watch = true to wait for them")
+    elif frame is None:
+        yield note(f"{name}: opens, but no picture came within {patience_s:g} s; is anything put there, or triggered?")
+    elif frame.fault is not None:
+        yield fault(f"{name}: {frame.fault}")
+    else:
+        height, width = frame.image.shape[:2]
+        yield ok(f"{name}: {width}x{height} pixels after {(time.monotonic() - began) * 1000:.0f} ms")
+        yield from _judge_regions(subject, name, frame)
+
+
+def _judge_regions(subject: Subject, camera: str, frame: Frame) -> Iterator[Found]:
+    """Lay the regions over a picture and say which of them could not be judged."""
+    from inspector.preprocess import correct, quality_fault  # noqa: PLC0415 - as in check_model
+
+    height, width = frame.image.shape[:2]
+    calibration = read_camera_calibration(subject.folder, camera)
+    image = correct(frame, calibration)
+    for region in subject.settings.region_list():
+        x, y, w, h = region.box_px or (0, 0, width, height)
+        if x >= width or y >= height:
+            yield fault(f"{camera}: regions.{region.name} lies outside the picture of {width}x{height} pixels; correct its box_px")
+            continue
+        if x + w > width or y + h > height:
+            yield note(f"{camera}: regions.{region.name} is cut by the edge of the picture of {width}x{height} pixels; correct its box_px")
+        if poor := quality_fault(region.crop(image), subject.settings.quality, calibration):
+            yield note(f"{camera}: {region.name} of this picture would go to review: {poor}")
+
+
+def _strangers(path: Path, measured: Iterable[str], known: Iterable[str], kind: str) -> Iterator[Found]:
+    """Find measured tables that no product or camera will ever ask for: a misspelt name would be ignored in silence."""
+    names = list(known)
+    for name in measured:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            yield fault(
+                f"{path}: [{name}] is none of the station's {kind}; "
+                + (f"did you mean [{near[0]}]?" if near else f"there are: {', '.join(names)}")
+            )
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB"

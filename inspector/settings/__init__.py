@@ -1,0 +1,61 @@
+"""Settings of one station: frozen sections read from ``calibration/<station>/``.
+
+``read_station(folder)`` returns a ``StationSettings`` or raises ``SettingsError`` that lists every mistake at once, with a suggestion
+for each misspelt key. Relative paths in the file are taken from the station's folder: ``settings.resolve(path)``. ``read_decision`` and
+``read_camera_calibration`` read the measured files beside it.
+"""
+
+from inspector.settings.calibration_files import (
+    CameraTable,
+    DecisionTable,
+    read_camera_calibration,
+    read_camera_calibrations,
+    read_decision,
+    read_decisions,
+)
+from inspector.settings.sections import (
+    CameraSection,
+    DecisionSection,
+    HealthSection,
+    LogSection,
+    ModelSection,
+    MqttSection,
+    Name,
+    ProductSection,
+    QualitySection,
+    RegionSection,
+    ReportsSection,
+    Section,
+    Share,
+    StationSection,
+    StationSettings,
+)
+from inspector.settings.station import parse_station, read_station, read_station_table, usable_parts
+
+__all__ = [
+    "CameraSection",
+    "CameraTable",
+    "DecisionSection",
+    "DecisionTable",
+    "HealthSection",
+    "LogSection",
+    "ModelSection",
+    "MqttSection",
+    "Name",
+    "ProductSection",
+    "QualitySection",
+    "RegionSection",
+    "ReportsSection",
+    "Section",
+    "Share",
+    "StationSection",
+    "StationSettings",
+    "parse_station",
+    "read_camera_calibration",
+    "read_camera_calibrations",
+    "read_decision",
+    "read_decisions",
+    "read_station",
+    "read_station_table",
+    "usable_parts",
+]
