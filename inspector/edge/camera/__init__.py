@@ -1,0 +1,21 @@
+"""Cameras: ``open_camera`` is the one door. A ``Feed`` carries each camera's frames into the ``FrameQueue`` of the station."""
+
+from inspector.edge.camera.camera import Camera, Moment, Origin
+from inspector.edge.camera.decode import MAX_PIXELS, decode_image, read_image
+from inspector.edge.camera.feed import Backoff, CameraFault, Feed
+from inspector.edge.camera.opening import open_camera
+from inspector.edge.camera.queue import FrameQueue
+
+__all__ = [
+    "MAX_PIXELS",
+    "Backoff",
+    "Camera",
+    "CameraFault",
+    "Feed",
+    "FrameQueue",
+    "Moment",
+    "Origin",
+    "decode_image",
+    "open_camera",
+    "read_image",
+]
