@@ -1,0 +1,164 @@
+"""The log of one station: every inspection with its number, and the message about it, in one transaction.
+
+A ``Log`` belongs to the thread that made it. Every failure is a ``LogError`` that names the file and the cure.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from inspector.core.inspection import Disposition, Inspection
+from inspector.edge.instants import from_text, now, to_text
+from inspector.edge.outbox import Message, Outbox
+from inspector.edge.rows import finding_rows, from_row, to_row
+from inspector.edge.schema import open_database, transaction
+from inspector.edge.sqlite_errors import as_log_error
+from inspector.settings import StationSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to the station and is not an inspection."""
+
+    event_id: int
+    """Number within the log; rises, never given twice."""
+    occurred_at: datetime
+    """When, UTC."""
+    station: str
+    """Name of the station."""
+    kind: str
+    """What, in one word with dashes, such as ``camera-lost``."""
+    detail: str
+    """What exactly, in words."""
+
+
+def database_path(settings: StationSettings, root: Path, environ: Mapping[str, str] | None = None) -> Path:
+    """Return where the station's log lies: ``log.path``, else below ``$STATE_DIRECTORY`` (systemd), else below ``root/var``."""
+    if settings.log.path is not None:
+        return settings.resolve(settings.log.path)
+    state = (os.environ if environ is None else environ).get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(state) / f"{settings.name}.db" if state else root / "var" / settings.name / "inspector.db"
+
+
+class Log:
+    """The log of one station."""
+
+    def __init__(self, path: Path, station: str, *, read_only: bool = False, busy_timeout_ms: int = 5000) -> None:
+        """Open the log; create and migrate it first unless ``read_only``. Raises ``LogError``."""
+        self.path = path
+        self.station = station
+        self._database = open_database(path, read_only=read_only, busy_timeout_ms=busy_timeout_ms)
+        self.outbox = Outbox(self._database)
+        """The messages that wait in this log; for the same thread."""
+
+    def __enter__(self) -> Self:
+        """Return the open log."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the log."""
+        self.close()
+
+    def append(self, inspection: Inspection, message: Callable[[Inspection], Message] | None = None) -> Inspection:
+        """Log an inspection and put the message about it into the outbox: both or neither. Return it with its ``seq``.
+
+        An ``inspection_id`` that is in the log already is not logged again: the logged inspection is returned, no number is used up
+        and no message is added. ``message`` gets the numbered inspection; None logs without publishing.
+        """
+        if inspection.station != self.station:
+            raise ValueError(f"inspection of station {inspection.station!r} given to the log of station {self.station!r}")
+        with as_log_error(self.path, f"log inspection {inspection.inspection_id}"), transaction(self._database):
+            logged = self._get(inspection.inspection_id)
+            if logged is not None:
+                return logged
+            numbered = replace(inspection, seq=self._next_seq())
+            self._database.table("inspections").insert(to_row(numbered))
+            for row in finding_rows(numbered):
+                self._database.table("findings").insert(row)
+            if message is not None:
+                self.outbox.put(message(numbered), numbered.inspection_id)
+            return numbered
+
+    def event(self, kind: str, detail: str, message: Callable[[Event], Message] | None = None) -> Event:
+        """Log an event, and put a message about it into the outbox if one is wanted."""
+        with as_log_error(self.path, f"log event {kind}"), transaction(self._database):
+            instant = now()
+            row = (to_text(instant), self.station, kind, detail)
+            cursor = self._database.conn.execute("INSERT INTO events (occurred_at, station, kind, detail) VALUES (?, ?, ?, ?)", row)
+            event = Event(int(cursor.lastrowid or 0), instant, self.station, kind, detail)
+            if message is not None:
+                self.outbox.put(message(event))
+            return event
+
+    def get(self, inspection_id: str) -> Inspection | None:
+        """Return a logged inspection, or None."""
+        with as_log_error(self.path, "read the log"):
+            return self._get(inspection_id)
+
+    def find(
+        self,
+        *,
+        label: str | None = None,
+        disposition: Disposition | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        after_seq: int = 0,
+    ) -> Iterator[Inspection]:
+        """Return the station's inspections, oldest first; with ``limit`` the newest ones. ``label`` also finds a region's label."""
+        query = (
+            "SELECT * FROM inspections AS i WHERE station = :station AND seq > :after_seq AND (:since IS NULL OR inspected_at >= :since)"
+            " AND (:disposition IS NULL OR disposition = :disposition)"
+            " AND (:label IS NULL OR label = :label OR EXISTS"
+            " (SELECT 1 FROM findings AS f WHERE f.inspection_id = i.inspection_id AND f.label = :label))"
+            " ORDER BY seq DESC LIMIT :limit"
+        )
+        conditions = {
+            "station": self.station,
+            "after_seq": after_seq,
+            "since": None if since is None else to_text(since),
+            "disposition": disposition,
+            "label": label,
+            "limit": -1 if limit is None else limit,
+        }
+        with as_log_error(self.path, "read the log"):
+            # Read at once: a reader that lingers would keep the write-ahead log from being cut.
+            rows = list(self._database.query(f"SELECT * FROM ({query}) ORDER BY seq", conditions))  # noqa: S608 - fixed text
+            yield from [self._whole(row) for row in rows]
+
+    def events(self, limit: int = 100) -> list[Event]:
+        """Return the station's newest events, oldest first."""
+        query = "SELECT * FROM (SELECT * FROM events WHERE station = ? ORDER BY event_id DESC LIMIT ?) ORDER BY event_id"
+        with as_log_error(self.path, "read the log"):
+            rows = list(self._database.query(query, (self.station, limit)))
+        return [Event(r["event_id"], from_text(r["occurred_at"]), r["station"], r["kind"], r["detail"]) for r in rows]
+
+    def last_seq(self) -> int:
+        """Return the last number given at this station, 0 before the first."""
+        with as_log_error(self.path, "read the log"):
+            row = self._database.conn.execute("SELECT last_seq FROM sequences WHERE station = ?", (self.station,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._database.close()
+
+    def _next_seq(self) -> int:
+        """Take the station's next number; it is given back if the transaction fails, so numbers have no gaps."""
+        query = (
+            "INSERT INTO sequences (station, last_seq) VALUES (?, 1) ON CONFLICT DO UPDATE SET last_seq = last_seq + 1 RETURNING last_seq"
+        )
+        return int(self._database.conn.execute(query, (self.station,)).fetchone()[0])
+
+    def _get(self, inspection_id: str) -> Inspection | None:
+        """Return a logged inspection, or None; SQLite errors pass through."""
+        row = next(iter(self._database.query("SELECT * FROM inspections WHERE inspection_id = ?", (inspection_id,))), None)
+        return None if row is None else self._whole(row)
+
+    def _whole(self, row: Mapping[str, Any]) -> Inspection:
+        """Add an inspection's findings to its row."""
+        query = "SELECT * FROM findings WHERE inspection_id = ? ORDER BY finding_id"
+        return from_row(row, self._database.query(query, (row["inspection_id"],)))

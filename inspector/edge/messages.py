@@ -1,0 +1,38 @@
+"""Messages for the outbox: a payload, its topic and its CloudEvents attributes (binary mode of the MQTT 5 binding, 1.0.2)."""
+
+from inspector.core.inspection import Inspection
+from inspector.core.label import LabelSet
+from inspector.edge.instants import to_text
+from inspector.edge.log import Event
+from inspector.edge.outbox import Message
+from inspector.edge.payload import EventPayload, ResultPayload
+from inspector.edge.topics import Topics
+
+
+def result_message(inspection: Inspection, topics: Topics, labels: LabelSet | None = None) -> Message:
+    """Return the message about a logged inspection."""
+    attributes = {
+        "specversion": "1.0",
+        "type": "inspector.result.v1",
+        "source": f"/{topics.place}",
+        "id": inspection.inspection_id,
+        "time": to_text(inspection.inspected_at, "milliseconds"),
+        "subject": inspection.part_id or inspection.frame_id,
+    }
+    return Message(topics.result, ResultPayload.of(inspection, labels).to_json(), properties=attributes)
+
+
+def event_message(event: Event, topics: Topics) -> Message:
+    """Return the message about a logged event."""
+    payload = EventPayload(
+        station=event.station, event_id=event.event_id, occurred_at=event.occurred_at, kind=event.kind, detail=event.detail
+    )
+    attributes = {
+        "specversion": "1.0",
+        "type": "inspector.event.v1",
+        "source": f"/{topics.place}",
+        "id": f"event-{event.event_id}",
+        "time": to_text(event.occurred_at, "milliseconds"),
+        "subject": event.kind,
+    }
+    return Message(topics.event, payload.to_json(), properties=attributes)

@@ -1,0 +1,111 @@
+"""The recorder: writes inspections and events to the log together with their messages, and wakes the publisher.
+
+It lives in the frame loop's thread, which owns the log's connection.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from inspector.core.frame import Frame
+from inspector.core.inspection import Inspection
+from inspector.core.latency import Latencies
+from inspector.edge.log import Event, Log
+from inspector.edge.messages import event_message, result_message
+from inspector.edge.outbox import Message
+from inspector.edge.payload import State
+from inspector.edge.pictures import PictureStore
+from inspector.edge.publisher import Publisher
+from inspector.edge.topics import Topics
+from inspector.errors import LogError
+from inspector.settings import StationSettings
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has done."""
+
+    logged: int = 0
+    """Inspections written to the log."""
+    to_row: Latencies = field(default_factory=Latencies)
+    """From capture to the committed row."""
+    is_losing_pictures: bool = False
+    """True while pictures cannot be kept."""
+
+    def to_dict(self, dropped: Mapping[str, int]) -> dict[str, object]:
+        """Return the numbers of the closing event."""
+        return {"logged": self.logged, "dropped": sum(dropped.values()), "capture_to_row": self.to_row.summary()}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Writes what has been judged and what has happened."""
+
+    log: Log
+    """The station's log, opened by this thread."""
+    publisher: Publisher | None
+    """Who carries the outbox away; None if MQTT is off."""
+    settings: StationSettings
+    """The station."""
+    pictures: PictureStore
+    """Where kept pictures go."""
+    tally: Tally
+    """What has been done."""
+    say: Callable[[str], None]
+    """Gets one line for each thing an operator should know."""
+
+    @property
+    def is_alive(self) -> bool:
+        """True while the publisher's thread works; without MQTT always."""
+        return self.publisher is None or self.publisher.alive
+
+    def record(self, frames: Sequence[Frame], inspections: Sequence[Inspection]) -> None:
+        """Log inspections with their messages, in order; what is in the log already stays as it is.
+
+        Raises ``LogError``: an unlogged verdict must stop the station.
+        """
+        for frame, judged in zip(frames, inspections, strict=True):
+            if self.log.get(judged.inspection_id) is not None:
+                continue  # a watched folder delivers its old files again after a restart: logged, counted and kept once
+            self.log.append(self._with_picture(judged, frame), self._result if self.publisher else None)
+            self.tally.to_row.add((time.monotonic_ns() - frame.grabbed_ns) / 1e6)
+            self.tally.logged += 1
+            self._wake()
+
+    def note(self, kind: str, detail: str) -> None:
+        """Log an event, queue its message and say it."""
+        self.say(f"{self.settings.name} {kind}: {detail}")
+        self.log.event(kind, detail, self._event if self.publisher else None)
+        self._wake()
+
+    def tell(self, state: State, reason: str = "") -> None:
+        """Set the retained status message."""
+        if self.publisher is not None:
+            self.publisher.status(state, reason)
+
+    def _with_picture(self, judged: Inspection, frame: Frame) -> Inspection:
+        """Keep the picture if the rules say so. A picture that cannot be kept is told once and costs no verdict."""
+        if not self.pictures.wants(judged, frame):
+            return judged
+        try:
+            kept = replace(judged, image_path=self.pictures.keep(judged, frame))
+        except LogError as error:
+            if not self.tally.is_losing_pictures:
+                self.tally.is_losing_pictures = True
+                self.note("pictures-lost", str(error))
+            return judged
+        if self.tally.is_losing_pictures:
+            self.tally.is_losing_pictures = False
+            self.note("pictures-back", "pictures are kept again")
+        return kept
+
+    def _result(self, inspection: Inspection) -> Message:
+        product = self.settings.products.get(inspection.product)
+        return result_message(inspection, Topics.of(self.settings), product.label_set() if product else None)
+
+    def _event(self, event: Event) -> Message:
+        return event_message(event, Topics.of(self.settings))
+
+    def _wake(self) -> None:
+        if self.publisher is not None:
+            self.publisher.wake()

@@ -1,0 +1,39 @@
+"""SQLite's failures in words: which file, what failed, what to do."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from inspector.errors import LogError
+
+
+def advice(errorname: str) -> str:
+    """Return what to do about an SQLite error, given its name such as ``SQLITE_BUSY_SNAPSHOT``."""
+    table = {
+        "SQLITE_FULL": "the disk is full: free space on it (pictures first) or set log.path to another disk, then start again",
+        "SQLITE_BUSY": "another program holds it locked: end that program (to find it: fuser FILE), then try again",
+        "SQLITE_LOCKED": "another program holds it locked: end that program (to find it: fuser FILE), then try again",
+        "SQLITE_READONLY": "it may not be written: give the daemon's user write permission for file and folder, or remount the disk",
+        "SQLITE_PERM": "access is denied: give the daemon's user read and write permission for the file and its folder",
+        "SQLITE_AUTH": "access is denied: give the daemon's user read and write permission for the file and its folder",
+        "SQLITE_CANTOPEN": "it cannot be opened: the path must be a file in a folder that exists and that the daemon's user may write",
+        "SQLITE_CORRUPT": "it is damaged: stop the daemon, keep a copy, try `sqlite3 FILE .recover | sqlite3 NEW`, check the disk",
+        "SQLITE_NOTADB": "it is not an SQLite database: set log.path to another file, or move this one away",
+        "SQLITE_IOERR": "the disk does not answer properly: check its cable, its health (smartctl) and the kernel's messages (dmesg)",
+    }
+    return next((text for name, text in table.items() if errorname.startswith(name)), "see the message; the file is unchanged")
+
+
+@contextmanager
+def as_log_error(path: Path, action: str) -> Iterator[None]:
+    """Turn an SQLite or file failure inside the block into a ``LogError`` that names file, action and cure."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:  # a mistake in this program, such as a connection used from a second thread
+        raise
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "") or ""
+        raise LogError(f"{path}: cannot {action}: {error}; {advice(name)}") from error
+    except OSError as error:
+        raise LogError(f"{path}: cannot {action}: {error.strerror or error}; check the path and its permissions") from error
