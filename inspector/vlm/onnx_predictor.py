@@ -1,0 +1,172 @@
+"""OnnxPredictor: vision, projector and decoder graphs on ONNX Runtime behind the ``Predictor`` protocol. Neither torch nor transformers.
+
+One verdict costs one vision pass and one decoder pass over the image slots, the tail text and the label tree. The static prefix
+(product, labels, reports) is run once and its key-value cache kept until one of them changes. B pictures, I image slots, P prefix
+positions, T tokens of a frame, D width.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from inspector.core.context import Context
+from inspector.core.frame import Image
+from inspector.core.label import LabelSet
+from inspector.core.prediction import Prediction
+from inspector.errors import CheckpointError, PredictionError
+from inspector.vlm.checkpoint import Checkpoint
+from inspector.vlm.pixels import squared
+from inspector.vlm.prompt import Prompt, build_prompt, label_trie
+from inspector.vlm.trie import frame_layout
+
+_PREFIXES_KEPT = 64
+"""Static prefixes whose cache is kept; one takes about 9 kB a position at 6 layers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A static prefix after its pass through the decoder."""
+
+    prompt: Prompt
+    """Its tokens and the trie behind it."""
+    past: NDArray[np.float32]
+    """(L, 2, 1, G, P, d) keys and values."""
+    positions: NDArray[np.int64]
+    """(T,) positions of a frame's tokens."""
+    bias: NDArray[np.float32]
+    """(T, P + T) additive mask of a frame's tokens."""
+    tail: NDArray[np.float32]
+    """(T - I, D) embeddings of tail text and label tree."""
+    nodes: NDArray[np.int64]
+    """(N,) positions within T that decide at each branching node."""
+    head: NDArray[np.float32]
+    """(E, D) rows of the vocabulary head for the trie's edges."""
+
+
+class OnnxPredictor:
+    """Judges pictures with an edge checkpoint."""
+
+    def __init__(self, checkpoint: Checkpoint, *, providers: Sequence[str] = ("CPUExecutionProvider",), threads: int = 2) -> None:
+        """Load the graphs. Raises ``CheckpointError`` if a graph or an execution provider cannot be used."""
+        self.checkpoint = checkpoint
+        self.name = f"{checkpoint.name}@{checkpoint.revision}"
+        self._tokenizer = checkpoint.tokenizer()
+        self._embedding = checkpoint.embedding()
+        self._vision, self._projector, self._decoder = (
+            open_session(checkpoint, part, providers, threads) for part in ("vision", "projector", "decoder")
+        )
+        self._prefixes: OrderedDict[object, Prefix] = OrderedDict()
+
+    def check_labels(self, products: Mapping[str, LabelSet]) -> None:
+        """Raise ``CheckpointError`` if a product's labels cannot be written or told apart in this model's vocabulary."""
+        for name, labels in products.items():
+            try:
+                label_trie(self._tokenizer, labels)
+            except CheckpointError as error:
+                raise CheckpointError(f"products.{name}: {error}") from error
+
+    def predict(self, images: Sequence[tuple[str, Image]], context: Context) -> tuple[list[Prediction], Mapping[str, float]]:
+        """Judge (region name, (h, w, 3) uint8 RGB) pairs in one batch; return predictions and milliseconds by stage.
+
+        Raises ``PredictionError`` if the graphs fail or return numbers that are not finite.
+        """
+        started = time.perf_counter()
+        try:
+            prefix = self._prefix(context)
+            prefilled = time.perf_counter()
+            slots = self.image_slots([image for _, image in images])
+            seen = time.perf_counter()
+            posterior = prefix.prompt.trie.posterior(self.edge_logits(prefix, slots))
+        except (ValueError, RuntimeError) as error:  # onnxruntime's own errors derive from RuntimeError or ValueError
+            raise PredictionError(f"model {self.name} could not judge {len(images)} region(s): {error}") from error
+        decoded = time.perf_counter()
+        ids = tuple(report.report_id for report in context.reports)
+        labels = prefix.prompt.trie.labels
+        predictions = [
+            Prediction(region, dict(zip(labels, map(float, row), strict=True)), ids, self.name)
+            for (region, _), row in zip(images, posterior, strict=True)
+        ]
+        stages = {"prefill": prefilled - started, "vision": seen - prefilled, "decode": decoded - seen}
+        return predictions, {stage: 1e3 * seconds for stage, seconds in stages.items()}
+
+    def image_slots(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """Return the (B, I, D) image slots of pictures of any size."""
+        side = self.checkpoint.image_px
+        pixels = np.stack([squared(image, side) for image in images])  # (B, S, S, 3) uint8
+        slots: NDArray[np.float32] = self._vision.run(["slots"], {"pixels": pixels})[0]
+        return slots
+
+    def edge_logits(self, prefix: Prefix, slots: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the (B, E) logits of the trie's edges for (B, I, D) image slots."""
+        tail = np.broadcast_to(prefix.tail, (len(slots), *prefix.tail.shape))
+        feeds = {
+            "embeds": np.concatenate([slots, tail], axis=1),
+            "positions": prefix.positions,
+            "bias": prefix.bias,
+            "past": prefix.past,
+            "nodes": prefix.nodes,
+        }
+        hidden = self._decoder.run(["hidden"], feeds)[0]  # (B, N, D)
+        edges = hidden[:, prefix.prompt.trie.edge_nodes]  # (B, E, D)
+        logits: NDArray[np.float32] = np.einsum("bed,ed->be", edges, prefix.head)
+        return logits
+
+    def _prefix(self, context: Context) -> Prefix:
+        """Return the static prefix of a context, from the cache if it was seen lately."""
+        key = (context.description, context.labels.names, tuple(r.report_id for r in context.reports), context.vectors.tobytes())
+        if key in self._prefixes:
+            self._prefixes.move_to_end(key)
+            return self._prefixes[key]
+        self._prefixes[key] = prefix = self._run_prefix(context)
+        while len(self._prefixes) > _PREFIXES_KEPT:
+            self._prefixes.popitem(last=False)
+        return prefix
+
+    def _run_prefix(self, context: Context) -> Prefix:
+        """Embed prompt and reports and run them through the decoder."""
+        prompt = build_prompt(self._tokenizer, context.description, context.labels, len(context.reports))
+        embeds = self._rows(np.maximum(prompt.prefix_ids, 0))
+        if len(context.reports):
+            embeds[prompt.slots] = self._projector.run(["slots"], {"vectors": np.asarray(context.vectors, np.float32)})[0]
+        layers, heads, width = self.checkpoint.past_shape
+        length = len(embeds)
+        causal = np.where(np.tril(np.ones((length, length), bool)), np.float32(0), np.float32(-1e9))
+        feeds = {
+            "embeds": embeds[None],
+            "positions": np.arange(length, dtype=np.int64),
+            "bias": causal,
+            "past": np.zeros((layers, 2, 1, heads, 0, width), np.float32),
+        }
+        past = self._decoder.run(["present"], feeds | {"nodes": np.zeros(1, np.int64)})[0]
+        trunk = self.checkpoint.image_slots + len(prompt.tail_ids)
+        positions, bias = frame_layout(prompt.trie, trunk, length)
+        tail = self._rows(np.concatenate([prompt.tail_ids, prompt.trie.tree_tokens]))
+        return Prefix(prompt, past, positions, bias, tail, prompt.trie.nodes + trunk, self._rows(prompt.trie.edge_tokens))
+
+    def _rows(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return float32 rows of the embedding table."""
+        return self._embedding[ids].astype(np.float32)
+
+
+def open_session(checkpoint: Checkpoint, part: str, providers: Sequence[str], threads: int) -> ort.InferenceSession:
+    """Open one graph. Raises ``CheckpointError`` if it cannot be loaded or if ONNX Runtime fell back to another provider."""
+    available = ort.get_available_providers()
+    unknown = [name for name in providers if name not in available]
+    if unknown:
+        raise CheckpointError(f"model.providers: {unknown[0]!r} is not in this build of ONNX Runtime; available: {', '.join(available)}")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(str(checkpoint.files[part]), options, providers=list(providers))
+    except Exception as error:  # onnxruntime raises bare Exception subclasses of its own
+        raise CheckpointError(f"{checkpoint.files[part]}: ONNX Runtime cannot load it: {error}") from error
+    if session.get_providers()[0] != providers[0]:
+        raise CheckpointError(f"model.providers: asked for {providers[0]}, ONNX Runtime fell back to {session.get_providers()[0]}")
+    return session
