@@ -1,0 +1,156 @@
+"""Export of a trained ``inspector-edge``: three ONNX graphs, the embedding table, the tokenizer and model.toml.
+
+Matrices of decoder and merger become int8, the decoder's int4 if asked for (MatMulNBits, blocks of 32); convolutions stay float32.
+"""
+
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+from tokenizers import Tokenizer
+from torch import nn
+
+from inspector.training.decoder import Decoder
+from inspector.training.edge_model import EdgeModel
+from inspector.training.tower import Trunk
+from inspector.vlm.checkpoint import FORMAT, sha256
+
+OPSET = 21
+"""ONNX operator set of all graphs."""
+
+
+class _Vision(nn.Module):
+    """Trunk, upper tower and merger in one graph."""
+
+    def __init__(self, trunk: Trunk, model: EdgeModel) -> None:
+        super().__init__()
+        self.trunk, self.upper, self.merger = trunk, model.upper, model.merger
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, S, S, 3) uint8 -> (B, I, D)."""
+        features = self.trunk(pixels)
+        slots: torch.Tensor = self.merger(features, self.upper(features))
+        return slots
+
+
+class _Decoder(nn.Module):
+    """Decoder that returns the branching nodes alone."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(
+        self, embeds: torch.Tensor, positions: torch.Tensor, bias: torch.Tensor, past: torch.Tensor, nodes: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (B, N, D) hidden states at ``nodes`` (N,) and the new keys and values."""
+        hidden, present = self.decoder(embeds, positions, bias, past)
+        return hidden.index_select(1, nodes), present
+
+
+def export_checkpoint(
+    folder: Path,
+    name: str,
+    trunk: Trunk,
+    model: EdgeModel,
+    tokenizer: Tokenizer,
+    *,
+    side: int,
+    encoder: str,
+    precision: Literal["float32", "int8", "int4"] = "int8",
+) -> None:
+    """Write a checkpoint folder that ``open_checkpoint`` accepts. ``precision`` is the decoder's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.eval()
+    trunk.eval()
+    _export_vision(folder / "vision.onnx", trunk, model, side)
+    _export_projector(folder / "projector.onnx", model)
+    _export_decoder(folder / "decoder.onnx", model)
+    if precision != "float32":
+        quantise_matrices(folder / "vision.onnx", bits=8)
+        quantise_matrices(folder / "decoder.onnx", bits=4 if precision == "int4" else 8)
+    np.save(folder / "embedding.npy", model.embedding.numpy().astype(np.float16))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    shape = model.decoder.shape
+    sizes = {
+        "image_px": side,
+        "image_slots": (side // 64) ** 2,
+        "width": shape.width,
+        "layers": shape.layers,
+        "kv_heads": shape.kv_heads,
+        "head_width": shape.head_width,
+        "report_width": model.projector.mean.numel(),
+    }
+    write_model_toml(folder, name, sizes, encoder)
+
+
+def write_model_toml(folder: Path, name: str, sizes: Mapping[str, int], encoder: str) -> None:
+    """Write model.toml with the hash of every file."""
+    files = {"vision": "vision.onnx", "projector": "projector.onnx", "decoder": "decoder.onnx", "embedding": "embedding.npy"}
+    files["tokenizer"] = "tokenizer.json"
+    lines = [f"format = {FORMAT}", f'name = "{name}"', f'encoder = "{encoder}"', "", "[sizes]"]
+    lines += [f"{key} = {value}" for key, value in sizes.items()]
+    for part, file in files.items():
+        path = folder / file
+        lines += ["", f"[files.{part}]", f'file = "{file}"', f"bytes = {path.stat().st_size}", f'sha256 = "{sha256(path)}"']
+    (folder / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def quantise_matrices(path: Path, bits: int) -> None:
+    """Replace the float32 matrices of a graph by blockwise ``bits``-bit ones, in place."""
+    logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)
+    quantiser = MatMulNBitsQuantizer(onnx.load(path), bits=bits, block_size=32, is_symmetric=False, accuracy_level=4)
+    quantiser.process()
+    quantiser.model.save_model_to_file(str(path), use_external_data_format=False)
+
+
+def _export_vision(path: Path, trunk: Trunk, model: EdgeModel, side: int) -> None:
+    pixels = torch.zeros(2, side, side, 3, dtype=torch.uint8)
+    _export(path, _Vision(trunk, model), {"pixels": pixels}, ["slots"], {"pixels": {0: "B"}})
+
+
+def _export_projector(path: Path, model: EdgeModel) -> None:
+    _export(path, model.projector, {"vectors": torch.zeros(2, model.projector.mean.numel())}, ["slots"], {"vectors": {0: "R"}})
+
+
+def _export_decoder(path: Path, model: EdgeModel) -> None:
+    shape, tokens, past = model.decoder.shape, 5, 7
+    inputs = {
+        "embeds": torch.randn(2, tokens, shape.width),
+        "positions": torch.arange(past, past + tokens),
+        "bias": torch.zeros(tokens, past + tokens),
+        "past": torch.randn(shape.layers, 2, 1, shape.kv_heads, past, shape.head_width),
+        "nodes": torch.tensor([3, 4]),
+    }
+    axes: dict[str, dict[int, str]] = {
+        "embeds": {0: "B", 1: "T"},
+        "positions": {0: "T"},
+        "bias": {0: "T", 1: "S"},
+        "past": {4: "P"},
+        "nodes": {0: "N"},
+    }
+    scaled = _Decoder(model.decoder)
+    weight = model.decoder.norm.weight
+    original = weight.detach().clone()
+    with torch.no_grad():  # the learnt scale of the label logits is folded into the final norm
+        weight.mul_(model.logit_scale.exp())
+    try:
+        _export(path, scaled, inputs, ["hidden", "present"], axes)
+    finally:
+        with torch.no_grad():
+            weight.copy_(original)
+
+
+def _export(path: Path, module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], axes: dict[str, dict[int, str]]) -> None:
+    """Trace a module into one self-contained file."""
+    path.unlink(missing_ok=True)
+    keywords: dict[str, Any] = {"input_names": list(inputs), "output_names": outputs, "dynamic_axes": axes, "opset_version": OPSET}
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's remarks on shapes; the result is compared with the source in the tests
+        torch.onnx.export(module.eval(), tuple(inputs.values()), str(path), dynamo=False, **keywords)

@@ -1,0 +1,144 @@
+"""Training visits: pictures that are seen together, with a history that another part of the training data tells.
+
+Two kinds of history. ``positions``: the source has time stamps, so a picture's reports are those of *earlier* inspections of the same
+position. ``lots``: the source has neither times nor lots, so a lot is simulated: a label mix is drawn from a Dirichlet prior and both the
+pictures and the reports (always about *other* training pictures) are drawn from it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inspector.core.label import LabelSet
+from inspector.training.dataset import Picture
+from inspector.training.edge_model import Visit
+from inspector.vlm.prompt import Prompt
+
+History = Literal["true", "none", "swapped"]
+"""Which reports a visit carries: its own, none, or those of another lot or position."""
+_LOT_CONCENTRATION = 0.35
+_LAG_MEAN = 3.0
+_NEAR, _HARD = 4, 3.0
+"""Pictures within 4 places of a change of label are the hard ones: they are drawn 3 times as often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The training pictures of one product with everything precomputed."""
+
+    labels: LabelSet
+    """Label set of the product."""
+    pictures: Sequence[Picture]
+    """n pictures."""
+    features: NDArray[np.float16]
+    """(n, copies, 272, h, w) trunk features; copy 0 is the picture as it is."""
+    prompts: Sequence[Prompt]
+    """The product's prompt with 0, 1, ... reports."""
+    vectors: NDArray[np.float32]
+    """(n, phrasings, 384): vectors of reports about each picture, each phrased in several ways."""
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """(n,) index of each picture's label."""
+        return np.array([self.labels.names.index(picture.label) for picture in self.pictures], np.int64)
+
+    def visit(self, members: NDArray[np.int64], told: NDArray[np.int64], rng: np.random.Generator, *, blind: bool) -> Visit:
+        """Return the visit of the pictures ``members`` with reports about the pictures ``told``, oldest first."""
+        phrasing = rng.integers(self.vectors.shape[1], size=len(told))
+        vectors = torch.from_numpy(self.vectors[told, phrasing])
+        copies = rng.integers(self.features.shape[1], size=len(members))
+        features = None if blind else torch.from_numpy(self.features[members, copies].astype(np.float32))
+        return Visit(self.prompts[len(told)], vectors, features, torch.from_numpy(self.targets[members]))
+
+
+class Visits(Protocol):
+    """A source of training visits for one product."""
+
+    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
+        """Return a visit of ``size`` pictures; ``blind`` leaves the pictures out so that only the reports can answer."""
+        ...
+
+
+class LotVisits:
+    """Visits of simulated lots."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Sort the pictures by label."""
+        self.pool = pool
+        targets = pool.targets
+        self._by_label = [np.flatnonzero(targets == index) for index in range(len(pool.labels.names))]
+
+    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
+        """Return a visit; see ``Visits``."""
+        most = len(self.pool.prompts) - 1
+        mix = rng.dirichlet(np.full(len(self._by_label), _LOT_CONCENTRATION))
+        members = self._from(mix, size, rng)
+        if history == "none" and not blind:
+            return self.pool.visit(members, np.empty(0, np.int64), rng, blind=False)
+        if history == "swapped" and not blind:
+            mix = rng.dirichlet(np.full(len(self._by_label), _LOT_CONCENTRATION))
+        if most == 0:
+            return self.pool.visit(members, np.empty(0, np.int64), rng, blind=False)
+        told = self._from(mix, int(rng.integers(1, most + 1)) + size, rng)
+        told = told[~np.isin(told, members)][: int(rng.integers(1, most + 1))]
+        return self.pool.visit(members, told, rng, blind=blind and len(told) > 0)
+
+    def _from(self, mix: NDArray[np.float64], size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        drawn = rng.choice(len(mix), size=size, p=mix)
+        return np.array([rng.choice(self._by_label[label]) for label in drawn], np.int64)
+
+
+class PositionVisits:
+    """Visits of positions whose history is known."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Sort the pictures of each position by time."""
+        self.pool = pool
+        groups: dict[str, list[int]] = {}
+        for index in sorted(range(len(pool.pictures)), key=lambda i: str(pool.pictures[i].taken_at)):
+            groups.setdefault(pool.pictures[index].group, []).append(index)
+        self._groups = [np.array(members, np.int64) for members in groups.values()]
+        self._spot = {int(member): (g, place) for g, group in enumerate(self._groups) for place, member in enumerate(group)}
+        targets = pool.targets
+        self._by_label = [np.flatnonzero(targets == index) for index in range(len(pool.labels.names))]
+        self._weights = np.ones(len(targets))
+        for group in self._groups:
+            for place, member in enumerate(group):
+                near = group[max(place - _NEAR, 0) : place + _NEAR + 1]
+                self._weights[member] = _HARD if (targets[near] != targets[member]).any() else 1.0
+
+    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
+        """Return a visit; see ``Visits``."""
+        label = int(rng.integers(len(self._by_label)))
+        members_of = self._by_label[label]
+        number, place = self._spot[int(rng.choice(members_of, p=self._weights[members_of] / self._weights[members_of].sum()))]
+        group = self._groups[number]
+        cut = max(place - int(rng.geometric(1 / _LAG_MEAN)) + 1, 0)  # reports about group[:cut], pictures from group[cut:]
+        window = group[cut : place + 7]
+        members = np.append(rng.choice(window, size - 1), group[place])
+        if history == "none" and not blind:
+            return self.pool.visit(members, np.empty(0, np.int64), rng, blind=False)
+        if history == "swapped" and not blind:
+            other = int(rng.integers(len(self._groups)))
+            other = (other + 1) % len(self._groups) if other == number else other  # its own history could tell of the members
+            group = self._groups[other] if other != number else group[:0]
+            cut = int(rng.integers(max(len(group), 1)))
+        most = len(self.pool.prompts) - 1
+        told = group[max(cut - int(rng.integers(1, most + 1)), 0) : cut] if most else group[:0]
+        return self.pool.visit(members, told, rng, blind=blind and len(told) > 0)
+
+
+def last_reports(pool: Pool, index: int, most: int) -> NDArray[np.int64]:
+    """Return the pictures of the same position taken before picture ``index``, the last ``most``, oldest first."""
+    picture = pool.pictures[index]
+    earlier = [
+        i
+        for i, other in enumerate(pool.pictures)
+        if other.group == picture.group and other.taken_at and picture.taken_at and other.taken_at < picture.taken_at
+    ]
+    earlier.sort(key=lambda i: str(pool.pictures[i].taken_at))
+    return np.array(earlier[len(earlier) - min(most, len(earlier)) :], np.int64)

@@ -1,0 +1,184 @@
+"""Visits: which pictures are seen together, and of which the reports tell."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from inspector.core.label import LabelSet
+from inspector.training.dataset import Picture
+from inspector.training.edge_model import Visit
+from inspector.training.visits import History, LotVisits, Pool, PositionVisits, last_reports
+from inspector.vlm.prompt import build_prompt
+from tests.conftest import Tiny
+
+START = datetime(2020, 8, 28, tzinfo=UTC)
+LABELS = LabelSet(("good", "scale"), "good")
+
+
+def photo(number: int, group: str, day: int, label: str) -> Picture:
+    return Picture(Path(f"{number}.png"), label, "train", group, START + timedelta(days=day))
+
+
+def positions(groups: int, days: int) -> list[Picture]:
+    """Return pictures of positions, not in the order of their times; the last third of the days shows scale."""
+    shuffled = np.random.default_rng(0).permutation(groups * days)
+    spots = [(int(n) // days, int(n) % days) for n in shuffled]
+    return [photo(i, f"p{group}", day, "scale" if day >= 2 * days / 3 else "good") for i, (group, day) in enumerate(spots)]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A drawn visit and which pictures it shows and tells of."""
+
+    visit: Visit
+    members: NDArray[np.int64]
+    told: NDArray[np.int64]
+    blind: bool
+
+
+class SpyPool(Pool):
+    """A real pool that remembers what was asked of it."""
+
+    asked: list[Told]
+
+    def visit(self, members: NDArray[np.int64], told: NDArray[np.int64], rng: np.random.Generator, *, blind: bool) -> Visit:
+        visit = Pool.visit(self, members, told, rng, blind=blind)
+        self.asked.append(Told(visit, members, told, blind))
+        return visit
+
+
+def pool_of(pictures: list[Picture], tiny: Tiny, most: int = 3) -> SpyPool:
+    """Return a pool whose report about picture i has i in its first place, so that a visit shows what it tells of."""
+    vectors = np.zeros((len(pictures), 2, 384), np.float32)
+    vectors[:, :, 0] = np.arange(len(pictures))[:, None]
+    features = np.zeros((len(pictures), 2, 272, 4, 4), np.float16)
+    prompts = [build_prompt(tiny.tokenizer, "strip", LABELS, count) for count in range(most + 1)]
+    pool = SpyPool(LABELS, pictures, features, prompts, vectors)
+    object.__setattr__(pool, "asked", [])
+    return pool
+
+
+def drawn(source: LotVisits | PositionVisits, history: History, *, blind: bool = False, count: int = 150) -> Iterator[Told]:
+    pool: Any = source.pool
+    for seed in range(count):
+        source.draw(np.random.default_rng(seed), 4, history, blind=blind)
+        told: Told = pool.asked[-1]
+        assert told.visit.vectors[:, 0].tolist() == told.told.tolist()
+        assert len(told.visit.prompt.slots) == len(told.told)
+        yield told
+
+
+@pytest.mark.parametrize("history", ["true", "swapped"])
+@pytest.mark.parametrize("groups", [1, 2, 5])
+def test_a_position_is_never_told_of_its_own_present_or_future(tiny: Tiny, history: History, groups: int) -> None:
+    pictures = positions(groups, 12)
+    for case in drawn(PositionVisits(pool_of(pictures, tiny)), history):
+        group = {pictures[i].group for i in case.members}
+        assert len(group) == 1
+        first = min(str(pictures[i].taken_at) for i in case.members)
+        assert not [i for i in case.told if pictures[i].group in group and str(pictures[i].taken_at) >= first]
+        assert len({pictures[i].group for i in case.told}) <= 1
+
+
+def test_swapped_reports_of_a_position_are_those_of_another(tiny: Tiny) -> None:
+    pictures = positions(4, 12)
+    for case in drawn(PositionVisits(pool_of(pictures, tiny)), "swapped"):
+        assert not {pictures[i].group for i in case.told} & {pictures[i].group for i in case.members}
+
+
+def test_true_reports_of_a_position_are_the_last_ones_before_its_pictures(tiny: Tiny) -> None:
+    pictures = positions(3, 12)
+    seen = 0
+    for case in drawn(PositionVisits(pool_of(pictures, tiny)), "true"):
+        days = [(pictures[i].taken_at or START) for i in case.told]
+        assert days == sorted(days)
+        assert {pictures[i].group for i in case.told} <= {pictures[i].group for i in case.members}
+        seen += len(case.told)
+    assert seen > 100
+
+
+@pytest.mark.parametrize("history", ["true", "swapped"])
+def test_a_lot_is_never_told_of_a_picture_that_it_shows(tiny: Tiny, history: History) -> None:
+    pictures = [photo(i, f"g{i}", 0, ("good", "scale")[i % 2]) for i in range(8)]
+    for case in drawn(LotVisits(pool_of(pictures, tiny)), history):
+        assert not set(case.told.tolist()) & set(case.members.tolist())
+        assert len(case.told) <= 3
+
+
+def test_pictures_and_reports_of_a_lot_share_its_mix_of_labels(tiny: Tiny) -> None:
+    pictures = [photo(i, f"g{i}", 0, ("good", "scale")[i % 2]) for i in range(200)]
+    pool = pool_of(pictures, tiny)
+
+    def covariance(history: History) -> float:
+        cases = [case for case in drawn(LotVisits(pool), history, count=400) if len(case.told)]
+        pairs = np.array([(pool.targets[case.members].mean(), pool.targets[case.told].mean()) for case in cases])
+        return float(np.corrcoef(pairs.T)[0, 1])
+
+    assert covariance("true") > 0.6
+    assert abs(covariance("swapped")) < 0.25
+
+
+@pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
+def test_a_visit_without_history_has_no_report(tiny: Tiny, kind: type[LotVisits | PositionVisits]) -> None:
+    for case in drawn(kind(pool_of(positions(3, 9), tiny)), "none", count=20):
+        assert len(case.told) == 0
+        assert case.visit.stride_16 is not None
+
+
+@pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
+@pytest.mark.parametrize("history", ["true", "none", "swapped"])
+def test_a_blind_visit_shows_reports_alone_and_never_nothing_at_all(
+    tiny: Tiny, kind: type[LotVisits | PositionVisits], history: History
+) -> None:
+    cases = list(drawn(kind(pool_of(positions(3, 3), tiny)), history, blind=True, count=80))
+    assert all((case.visit.stride_16 is None) == (len(case.told) > 0) for case in cases)
+    assert any(case.visit.stride_16 is None for case in cases)
+
+
+@pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
+@pytest.mark.parametrize("history", ["true", "none", "swapped"])
+def test_a_model_without_reports_can_be_trained(tiny: Tiny, kind: type[LotVisits | PositionVisits], history: History) -> None:
+    for blind in (False, True):
+        cases = drawn(kind(pool_of(positions(3, 9), tiny, most=0)), history, blind=blind, count=5)
+        assert all(len(case.told) == 0 and case.visit.stride_16 is not None for case in cases)
+
+
+@pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
+def test_the_same_seed_draws_the_same_visit(tiny: Tiny, kind: type[LotVisits | PositionVisits]) -> None:
+    source = kind(pool_of(positions(3, 9), tiny))
+    one, other = (source.draw(np.random.default_rng(5), 4, "true", blind=False) for _ in range(2))
+    assert torch.equal(one.vectors, other.vectors)
+    assert torch.equal(one.targets, other.targets)
+
+
+def test_the_targets_are_the_labels_of_the_members(tiny: Tiny) -> None:
+    pictures = positions(3, 9)
+    for case in drawn(PositionVisits(pool_of(pictures, tiny)), "true", count=20):
+        assert case.visit.targets.tolist() == [LABELS.names.index(pictures[i].label) for i in case.members]
+
+
+@pytest.mark.parametrize("most", [0, 2, 99])
+def test_the_last_reports_are_those_of_earlier_pictures_of_the_position(tiny: Tiny, most: int) -> None:
+    pictures = [*positions(3, 6), photo(90, "p1", 3, "good"), Picture(Path("x.png"), "good", "train", "p1")]
+    pool = pool_of(pictures, tiny)
+    for index, picture in enumerate(pictures):
+        found = [pictures[i] for i in last_reports(pool, index, most)]
+        earlier = sorted(
+            p.taken_at for p in pictures if p.group == picture.group and p.taken_at and picture.taken_at and p.taken_at < picture.taken_at
+        )
+        assert [p.taken_at for p in found] == earlier[len(earlier) - min(most, len(earlier)) :]
+        assert all(p.group == picture.group for p in found)
+
+
+def test_pictures_near_a_change_of_label_are_drawn_more_often(tiny: Tiny) -> None:
+    pictures = [photo(day, "p1", day, "scale" if day >= 20 else "good") for day in range(30)]
+    anchors = [int(case.members[-1]) for case in drawn(PositionVisits(pool_of(pictures, tiny)), "none", count=600)]
+    near, far = (np.mean([anchors.count(day) for day in days]) for days in (range(16, 24), (*range(12), *range(26, 30))))
+    assert near > 2 * far > 0
