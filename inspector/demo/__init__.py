@@ -1,0 +1,1 @@
+"""The demo: a real broker, a real daemon in its own process, and an independent subscriber that shows what arrives."""
