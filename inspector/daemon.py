@@ -148,7 +148,7 @@ class Line:
 
 def _open_reports(settings: StationSettings, root: Path, checkpoint: Checkpoint, descriptions: dict[str, str]) -> ReportStore:
     """Open the station's reports; embed those that have no vector of the encoder in use."""
-    encoder = open_encoder(settings.reports.encoder, root / "models")
+    encoder = open_encoder(settings.encoder, root / "models")
     checkpoint.refuse_other_encoder(encoder.revision)
     store = ReportStore(database_path(settings, root), encoder.encode, encoder.revision, settings.reports, descriptions)
     store.embed_missing()

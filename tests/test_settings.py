@@ -59,6 +59,13 @@ def test_relative_paths_are_taken_from_the_stations_folder(tmp_path: Path) -> No
     assert read.resolve(Path("/srv/frames")) == Path("/srv/frames")
 
 
+def test_a_report_encoder_is_a_name_or_a_folder_beside_the_settings(tmp_path: Path) -> None:
+    folder = station(tmp_path, LEAST + '[reports]\nencoder = "encoder"\n')
+    assert read_station(folder).encoder == "encoder"
+    (folder / "encoder").mkdir()
+    assert read_station(folder).encoder == str(folder / "encoder")
+
+
 def test_settings_never_change_after_reading(tmp_path: Path) -> None:
     read = read_station(station(tmp_path, LEAST))
     with pytest.raises(ValidationError):

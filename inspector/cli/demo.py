@@ -8,7 +8,9 @@ import click
 @click.command
 @click.argument("station", default="demo")
 @click.option("--least-accuracy", type=click.FloatRange(0, 1), help="Exit with 1 below this accuracy.")
-@click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="Write the end of the table to this SVG file.")
+@click.option(
+    "--record", type=click.Path(dir_okay=False, path_type=Path), help="Write the most telling rows of the table to this SVG file."
+)
 @click.pass_obj
 def command(root: Path, station: str, least_accuracy: float | None, record: Path | None) -> None:
     """Run the demo: a broker, the daemon of STATION in its own process, and a subscriber that prints what arrives.

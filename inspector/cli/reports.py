@@ -107,7 +107,7 @@ def prepare(root: Path, station: str) -> None:
     from inspector.training.encoder_export import ensure_onnx_encoder  # noqa: PLC0415 - keeps `inspector --help` quick
 
     settings, notes = _settings(root, station), Console(stderr=True)
-    folder = ensure_onnx_encoder(settings.reports.encoder, root / "models", _note)
+    folder = ensure_onnx_encoder(settings.encoder, root / "models", _note)
     with _open_store(root, settings) as store:
         embedded = _embed(store, notes)
     click.echo(f"report encoder ready in {folder}; {embedded} reports embedded")
@@ -144,7 +144,7 @@ def _open_store(root: Path, settings: StationSettings) -> Iterator["ReportStore"
     from inspector.training.encoder_export import ensure_onnx_encoder  # noqa: PLC0415 - as above
     from inspector.vlm.encoder import OnnxEncoder, expected_revision  # noqa: PLC0415 - as above
 
-    name = settings.reports.encoder
+    name = settings.encoder
     encoder = functools.cache(lambda: OnnxEncoder(ensure_onnx_encoder(name, root / "models", _note), threads=settings.model.threads))
     descriptions = {product: section.description for product, section in settings.products.items()}
     revision = expected_revision(name)

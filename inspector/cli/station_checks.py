@@ -81,7 +81,7 @@ def check_encoder(subject: Subject) -> Iterator[Found]:
     if subject.settings.reports.max_reports == 0:
         yield note("reports.max_reports is 0: the model reads no reports")
         return
-    encoder = open_encoder(subject.settings.reports.encoder, subject.root / "models")
+    encoder = open_encoder(subject.settings.encoder, subject.root / "models")
     width = encoder.encode(["pitting on the left flank"]).shape[1]
     if not verify(subject.model_folder):
         checkpoint = open_checkpoint(subject.model_folder)

@@ -42,7 +42,7 @@ def running_broker(folder: Path, *, embedded: bool = False) -> Iterator[Broker]:
 
     ``embedded`` asks for amqtt even where mosquitto is installed.
     """
-    port = free_port()
+    port, folder = free_port(), folder.resolve()
     name, command = _command(folder, port, None if embedded else _mosquitto())
     with (folder / "broker.log").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)

@@ -30,7 +30,7 @@ _HEADINGS = ("picture", "true label", "answer", "verdict", "sure", "reports seen
 _NUMBERS = 6
 """Columns from here on are numbers and stand at the right."""
 _RECORDED_ROWS = 24
-"""Rows of a recording: the last ones."""
+"""Rows of a recording."""
 _STYLES = {"pass": "green", "fail": "red", "review": "yellow"}
 
 
@@ -64,7 +64,7 @@ class Outcome:
 def run_demo(root: Path, station: str, console: Console, *, recording: Path | None = None) -> Outcome:
     """Run the demo of a station whose folder camera has a manifest with true labels. Its state is made anew in ``root/var``.
 
-    ``recording``: an SVG file that gets the end of the table.
+    ``recording``: an SVG file that gets the most telling rows of the table.
     """
     settings = read_station(root / "calibration" / station)
     truth = true_labels(settings)
@@ -169,12 +169,20 @@ class _Rows:
 
 
 def _record(path: Path, show: _Rows, summary: Table, outcome: Outcome) -> None:
-    """Write the end of the table as an SVG."""
+    """Write the most telling part of the table as an SVG."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - the null device is no path of ours
         console = Console(record=True, file=nowhere, width=sum(_WIDTHS) + len(_WIDTHS), force_terminal=True)
-        for part in (show.heading, *show.rows[-_RECORDED_ROWS:], summary, Text(str(outcome), style="bold")):
+        for part in (show.heading, *most_telling(show.rows, _RECORDED_ROWS), summary, Text(str(outcome), style="bold")):
             console.print(part)
         console.save_svg(str(path), title="inspector demo")
+
+
+def most_telling(rows: Sequence[Text], count: int) -> Sequence[Text]:
+    """Return the ``count`` neighbouring rows with the most kinds of outcome (verdict, right or wrong); the first such."""
+    kinds = [(str(row.style), *(str(span.style) for span in row.spans)) for row in rows]
+    starts = range(max(1, len(rows) - count + 1))
+    best = max(starts, key=lambda start: len(set(kinds[start : start + count])))
+    return rows[best : best + count]
 
 
 def _line(cells: Sequence[str], style: str, verdict_style: str) -> Text:

@@ -159,7 +159,10 @@ class ModelSection(Section):
 class ReportsSection(Section):
     """The historical QC reports."""
 
-    encoder: str = Field("all-MiniLM-L6-v2", description="The encoder shipped through PyPI, or a sentence-transformers folder.")
+    encoder: str = Field(
+        "all-MiniLM-L6-v2",
+        description="The encoder shipped through PyPI, or a sentence-transformers folder (a relative path is taken from the station's).",
+    )
     max_reports: int = Field(4, ge=0, le=16, description="Reports that stand in the model's input; 0 switches them off.")
     recency_days: float = Field(30.0, gt=0.0, description="Age at which a report's recency has fallen to 1/e.")
     recency_weight: Share = Field(0.5, description="Weight of recency against similarity, 0..1.")
@@ -273,6 +276,12 @@ class StationSettings(Section):
     def resolve(self, path: Path) -> Path:
         """Return a path of the settings, taken from the station's folder unless it is absolute."""
         return self.folder / path
+
+    @property
+    def encoder(self) -> str:
+        """Name of the report encoder, or its folder taken from the station's folder."""
+        folder = self.resolve(Path(self.reports.encoder))
+        return str(folder) if folder.is_dir() else self.reports.encoder
 
     def override(self, calibration: DecisionCalibration) -> DecisionCalibration:
         """Return a product's calibration with the thresholds that [decision] sets by hand."""

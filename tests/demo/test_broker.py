@@ -37,6 +37,14 @@ def test_what_is_published_arrives_and_a_double_is_dropped(tmp_path: Path, *, em
     assert seen == ["a", "b"]
 
 
+@pytest.mark.skipif(not HAS_MOSQUITTO, reason="no mosquitto")
+def test_a_broker_starts_in_a_folder_that_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("work").mkdir()
+    with running_broker(Path("work")) as broker:
+        assert broker.name == "mosquitto"
+
+
 def test_a_broker_that_cannot_start_is_told_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inspector.demo.broker._AMQTT", "raise SystemExit('no such module for port {port}')")
     with pytest.raises(PublishError, match="no such module for port"), running_broker(tmp_path, embedded=True):

@@ -7,8 +7,9 @@ from pathlib import Path
 import cv2
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from inspector.demo.run import Outcome, run_demo, true_labels
+from inspector.demo.run import Outcome, most_telling, run_demo, true_labels
 from inspector.errors import InspectorError
 from inspector.settings import StationSettings
 from tests.conftest import Tiny
@@ -52,6 +53,12 @@ def test_a_demo_logs_and_receives_every_picture_and_can_be_run_again(tmp_path: P
     assert sheet is not None
     assert sheet.shape == (54 + 2 * 204 + 8, 10 * 158 + 8, 3)
     assert "running -> stopped" in output.getvalue()
+
+
+def test_a_recording_shows_the_rows_with_the_most_kinds_of_outcome() -> None:
+    rows = [Text("fail", style="red")] * 5 + [Text("pass"), Text("wrong", style="bold red")] + [Text("fail", style="red")] * 5
+    assert [row.plain for row in most_telling(rows, 3)] == ["fail", "pass", "wrong"]
+    assert most_telling(rows[:2], 3) == rows[:2]
 
 
 def test_true_labels_are_read_from_the_manifest(tmp_path: Path) -> None:
