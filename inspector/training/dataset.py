@@ -41,10 +41,10 @@ class Picture:
     """Part, position, plate or board: all pictures of a group stand in one split."""
     taken_at: datetime | None = None
     """When it was taken, UTC, where the source says so."""
-    lot: str | None = None
-    """Lot, position or batch that reports are looked up by, where the source says so."""
     entry: dict[str, Any] | None = None
     """The source's own record: boxes in pixels and meta."""
+    lot: str | None = None
+    """Lot, position or batch that reports are looked up by, where the source says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _from_entry(folder: Path, entry: dict[str, Any]) -> Picture:
     taken_at = datetime.fromisoformat(time) if time else None
     if taken_at is not None:
         taken_at = taken_at.replace(tzinfo=UTC) if taken_at.tzinfo is None else taken_at.astimezone(UTC)
-    return Picture(path, entry["label"], entry["file"].split("/")[0], entry["group"], taken_at, _lot(entry), entry)
+    return Picture(path, entry["label"], entry["file"].split("/")[0], entry["group"], taken_at, entry, _lot(entry))
 
 
 def _lot(entry: dict[str, Any]) -> str | None:
