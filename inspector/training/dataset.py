@@ -1,50 +1,26 @@
-"""Labelled pictures and their cached features.
-
-A data folder holds ``annotations.json`` (file, label, group, boxes, time; files under train/, val/, test/) or class folders under
-``train/`` and ``val/``. ``test/`` is never read here.
-"""
+"""The pictures of a recipe's folders, how they are varied, and their cached features. ``test/`` is never read here."""
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
 from inspector.core.frame import Image
-from inspector.errors import CheckpointError
+from inspector.core.label import LabelSet
+from inspector.training.label_names import check_counts, with_station_labels
+from inspector.training.listing import Listed, list_pictures
+from inspector.training.picture import Picture, read_rgb
+from inspector.training.remarks import Remarks
 from inspector.training.tower import Trunk
 from inspector.vlm.pixels import squared
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One labelled picture."""
-
-    path: Path
-    """File."""
-    label: str
-    """True label."""
-    split: str
-    """train or val."""
-    group: str
-    """Part, position, plate or board: all pictures of a group stand in one split."""
-    taken_at: datetime | None = None
-    """When it was taken, UTC, where the source says so."""
-    entry: dict[str, Any] | None = None
-    """The source's own record: boxes in pixels and meta."""
-    lot: str | None = None
-    """Lot, position or batch that reports are looked up by, where the source says so."""
+__all__ = ["Augmentation", "Picture", "read_pictures", "read_rgb", "trunk_features", "varied"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,65 +38,26 @@ class Augmentation:
 
 
 def read_pictures(folder: Path, labels: Sequence[str]) -> list[Picture]:
-    """Return the pictures of train and val. Raises ``CheckpointError`` if there are none or a label is unknown."""
-    listing = folder / "annotations.json"
-    pictures = _from_annotations(folder, listing) if listing.is_file() else _from_folders(folder)
-    if not pictures:
-        raise CheckpointError(f"{folder}: no pictures found; expected annotations.json or train/<label>/*.jpg and val/<label>/*.jpg")
-    unknown = sorted({p.label for p in pictures} - set(labels))
-    if unknown:
-        raise CheckpointError(f"{folder}: label {unknown[0]!r} is not one of the product's labels {', '.join(labels)}")
-    for split, wanted in (("train", set(labels)), ("val", set())):
-        found = {p.label for p in pictures if p.split == split}
-        if not found or wanted - found:
-            lacking = f"label {min(wanted - found)!r} has" if found else "there is"
-            raise CheckpointError(f"{folder}: {lacking} no picture in {split}; add some, or take the label out of the recipe")
-    shared = {p.group for p in pictures if p.split == "train"} & {p.group for p in pictures if p.split == "val"}
-    if shared:
-        raise CheckpointError(f"{folder}: group {min(shared)!r} stands in train and in val; a part must stay on one side")
+    """Return the pictures of train and val of a folder that a recipe names. Raises ``DataError`` if one thing is wrong with it.
+
+    The recipes' folders are prepared: what ``read_labelled`` would mend or leave out is refused here.
+    """
+    remarks = Remarks()
+    listed = list_pictures(folder, ("train", "val"), LabelSet(tuple(labels)), {}, remarks)
+    listed = with_station_labels(listed, labels, {}, remarks)
+    pictures = [_picture(picture, remarks) for picture in listed]
+    if not remarks.refusals:
+        check_counts(listed, labels, None, remarks)
+    if shared := {p.group for p in pictures if p.split == "train"} & {p.group for p in pictures if p.split == "val"}:
+        remarks.refuse("torn group", f"group {min(shared)!r} stands in train and in val; a part must stay on one side")
+    remarks.settle(folder, None)
     return pictures
 
 
-def _from_annotations(folder: Path, listing: Path) -> list[Picture]:
-    try:
-        entries = json.loads(listing.read_text(encoding="utf-8"))["images"]
-        return [_from_entry(folder, entry) for entry in entries if entry["file"].split("/")[0] in {"train", "val"}]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        expected = '{"images": [{"file": "train/...", "label": ..., "group": ...}]}'
-        raise CheckpointError(f"{listing}: cannot be read ({type(error).__name__}: {error}); expected {expected}") from error
-
-
-def _from_entry(folder: Path, entry: dict[str, Any]) -> Picture:
-    path, time = folder / entry["file"], (entry.get("meta") or {}).get("time")
-    if ".." in path.relative_to(folder).parts:
-        raise CheckpointError(f"{folder}: {entry['file']!r} leaves its split; name files below train/ or val/")
-    if not path.is_file():
-        raise CheckpointError(f"{path}: annotations.json names this picture, but the file is missing; fetch the data anew")
-    taken_at = datetime.fromisoformat(time) if time else None
-    if taken_at is not None:
-        taken_at = taken_at.replace(tzinfo=UTC) if taken_at.tzinfo is None else taken_at.astimezone(UTC)
-    return Picture(path, entry["label"], entry["file"].split("/")[0], entry["group"], taken_at, entry, _lot(entry))
-
-
-def _lot(entry: dict[str, Any]) -> str | None:
-    """Return the lot that a source's record names: a lot, or the position that is inspected again and again."""
-    meta = entry.get("meta") or {}
-    return meta.get("lot") or meta.get("position")
-
-
-def _from_folders(folder: Path) -> list[Picture]:
-    files = [
-        (split, path) for split in ("train", "val") for path in sorted((folder / split).glob("*/*")) if path.suffix.lower() in _SUFFIXES
-    ]
-    return [Picture(path, path.parent.name, split, f"{split}/{path.name}") for split, path in files]
-
-
-def read_rgb(path: Path) -> Image:
-    """Return a training picture as (H, W, 3) uint8 RGB. Raises ``CheckpointError`` if it cannot be decoded."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise CheckpointError(f"{path}: not a picture that can be decoded; remove or replace it")
-    return np.asarray(image, np.uint8)
+def _picture(listed: Listed, remarks: Remarks) -> Picture:
+    if not listed.path.is_file():
+        remarks.refuse("missing", f"{listed.file}: annotations.json names this picture, but the file is missing; fetch the data anew")
+    return Picture(listed.path, listed.label, str(listed.split), listed.group or listed.file, listed.taken_at, listed.entry, listed.lot)
 
 
 def varied(image: Image, how: Augmentation, rng: np.random.Generator) -> Image:

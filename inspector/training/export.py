@@ -86,11 +86,13 @@ def export_checkpoint(
         "kv_heads": shape.kv_heads,
         "head_width": shape.head_width,
         "report_width": model.projector.mean.numel(),
+        "rope_theta": shape.rope_theta,
+        "norm_epsilon": shape.norm_eps,
     }
     write_model_toml(folder, name, sizes, encoder)
 
 
-def write_model_toml(folder: Path, name: str, sizes: Mapping[str, int], encoder: str) -> None:
+def write_model_toml(folder: Path, name: str, sizes: Mapping[str, float], encoder: str) -> None:
     """Write model.toml with the hash of every file."""
     files = {"vision": "vision.onnx", "projector": "projector.onnx", "decoder": "decoder.onnx", "embedding": "embedding.npy"}
     files["tokenizer"] = "tokenizer.json"

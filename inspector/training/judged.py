@@ -16,7 +16,7 @@ from inspector.core.frame import Frame
 from inspector.core.inspection import Inspection
 from inspector.errors import InspectorError
 from inspector.pipeline import Pipeline
-from inspector.training.dataset import Picture, read_rgb
+from inspector.training.picture import Picture, read_rgb
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Judged:
 
 
 def judge(pipeline: Pipeline, product: str, pictures: Sequence[Picture], station: str, tell: Callable[[], None] = lambda: None) -> Judged:
-    """Judge pictures one at a time, as a camera would deliver them; ``tell`` hears of each. Raises ``InspectorError`` on an unknown label."""
+    """Judge pictures one by one, as a camera delivers them; ``tell`` hears of each. Raises ``InspectorError`` on an unknown label."""
     labels = pipeline.products[product].labels
     column = {name: index for index, name in enumerate(labels.names)}
     strange = sorted({picture.label for picture in pictures} - column.keys())

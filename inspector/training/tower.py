@@ -47,6 +47,8 @@ TRUNK_BLOCKS = 11
 """Blocks 0..10 end at stride 16 with 112 channels; they are the frozen, cached part."""
 FINE_BLOCK = 4
 """The last block at stride 8, 40 channels."""
+NORM_EPSILON = 1e-3
+"""Epsilon of the batch norms."""
 
 
 class SameConv(nn.Conv2d):
@@ -60,7 +62,7 @@ class SameConv(nn.Conv2d):
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+    return nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=0.01)
 
 
 class Block(nn.Module):
