@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -81,6 +81,15 @@ class Camera(Protocol):
 
     def close(self) -> None:
         """Let the source go. A read that waits ends soon after."""
+        ...
+
+
+@runtime_checkable
+class SoftwareTriggered(Protocol):
+    """A camera that takes a frame when it is asked to; ``read`` then delivers it. Those that deliver by themselves do not have this."""
+
+    def trigger(self) -> None:
+        """Ask for one frame now. May be called from any thread, may take as long as the camera's answer. Raises ``CameraError``."""
         ...
 
 

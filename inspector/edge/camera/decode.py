@@ -43,7 +43,7 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image:
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image:
     """Read and decode a picture file. Raises ``CameraError`` that names the file and what is wrong with it."""
     try:
-        return decode_image(_contents(path, max_pixels), max_pixels=max_pixels)
+        return decode_image(picture_bytes(path, max_pixels), max_pixels=max_pixels)
     except OSError as error:
         raise CameraError(f"{path}: cannot be read: {error.strerror}; check the file and its permissions") from error
     except CameraError as error:
@@ -56,8 +56,8 @@ def frozen(image: Image) -> Image:
     return image
 
 
-def _contents(path: Path, max_pixels: int) -> bytes:
-    """Return a regular file's bytes, unless there are so many that it cannot be a picture."""
+def picture_bytes(path: Path, max_pixels: int = MAX_PIXELS) -> bytes:
+    """Return a regular file's bytes. Raises ``OSError``, or ``CameraError`` if it is none or so large that it cannot be a picture."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise CameraError("not a file; name a picture")

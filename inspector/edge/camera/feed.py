@@ -1,15 +1,21 @@
 """Feed: the thread that carries one camera's frames into the queue, and tells when a fault begins and when it ends.
 
-A camera that fails is read again after a pause that doubles from 0.5 to 30 s. Where every frame counts, a fault also puts one frame with
-its reason into the queue, so that it is logged as ``review`` and nothing passes in silence.
+A camera that fails is read again after a pause that doubles from 0.5 to 30 s, give or take a quarter, so that cameras that failed together
+do not all come back at the same instant. A fault ends with the first good frame, or with a camera that is well and silent. Where every
+frame counts, a fault also puts one frame with its reason into the queue, so that it is logged as ``review`` and nothing passes in silence.
 """
 
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from inspector.edge.camera.camera import Camera, Moment
+from inspector.core.frame import Frame
+from inspector.edge.camera.camera import Camera, Moment, SoftwareTriggered
+from inspector.edge.camera.counters import CameraCounters, CountsPackets
 from inspector.edge.camera.queue import FrameQueue
 from inspector.errors import CameraError
 
@@ -39,12 +45,14 @@ class Backoff:
     """First pause, seconds."""
     longest_s: float = 30.0
     """Longest pause, seconds."""
+    jitter: float = 0.0
+    """Share by which a pause may be longer or shorter, by chance."""
 
-    def pauses(self) -> Iterator[float]:
-        """Yield the pauses, without end."""
+    def pauses(self, chance: Callable[[], float] = random.random) -> Iterator[float]:
+        """Yield the pauses, without end; ``chance`` gives numbers from 0 to 1."""
         pause_s = self.first_s
         while True:
-            yield pause_s
+            yield pause_s * (1.0 + self.jitter * (2.0 * chance() - 1.0))
             pause_s = min(2.0 * pause_s, self.longest_s)
 
 
@@ -64,10 +72,12 @@ class Feed:
         self.name = camera.name
         self.finished = threading.Event()
         self._camera, self._queue, self._stop, self._on_fault = camera, queue, stop, on_fault
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(jitter=0.25)
         self._pauses = self._backoff.pauses()
         self._fault: CameraFault | None = None
-        self._faults, self._dropped = 0, 0
+        self._faults, self._reconnects, self._dropped = 0, 0, 0
+        self._frames, self._faulty, self._seen_ns = 0, 0, 0
+        self._is_faulty = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"feed {camera.name}", daemon=True)
         queue.add(camera.name, every=camera.every_frame_counts, capacity=camera.origin.queue_frames)
@@ -86,6 +96,33 @@ class Feed:
     def fault(self) -> CameraFault | None:
         """The fault that lasts, if there is one."""
         return self._fault
+
+    @property
+    def counters(self) -> CameraCounters:
+        """How the camera has fared so far. May be asked for from any thread."""
+        seen_ns = self._seen_ns
+        return CameraCounters(
+            camera=self.name,
+            frames=self._frames,
+            faulty_frames=self._faulty,
+            dropped=self._queue.dropped[self.name],
+            faults=self._faults,
+            reconnects=self._reconnects,
+            lost_packets=self._camera.lost_packets if isinstance(self._camera, CountsPackets) else 0,
+            is_lost=self._fault is not None,
+            last_frame_age_ms=(time.monotonic_ns() - seen_ns) / 1e6 if seen_ns else None,
+        )
+
+    def trigger(self) -> bool:
+        """Ask the camera for one frame, if it takes software triggers; return whether it does. Never waits for the camera."""
+        if not isinstance(self._camera, SoftwareTriggered):
+            return False
+        threading.Thread(target=self._trigger, args=(self._camera,), name=f"trigger {self.name}", daemon=True).start()
+        return True
+
+    def _trigger(self, camera: SoftwareTriggered) -> None:
+        with suppress(CameraError):  # a camera that cannot be triggered cannot be read either: reading tells of the fault
+            camera.trigger()
 
     def raise_if_broken(self) -> None:
         """Raise whatever ended the thread against its will: a camera must not fall silent because of a mistake in the program."""
@@ -109,15 +146,26 @@ class Feed:
             self._failed(str(error))
             self._stop.wait(next(self._pauses))
             return
-        self._recovered()
         missed = self._camera.dropped - self._dropped
         if missed:
             self._dropped += missed
             self._queue.count_dropped(self.name, missed)
         if frame is not None:
-            self._queue.put(frame, self._stop)
+            self._is_faulty = frame.fault is not None
+            self._put(frame)
+        if not self._is_faulty:
+            self._recovered()
         if self._camera.finished:
             self.finished.set()
+
+    def _put(self, frame: Frame) -> None:
+        """Count a frame and put it into the queue."""
+        self._frames += 1
+        if frame.fault is None:
+            self._seen_ns = frame.grabbed_ns
+        else:
+            self._faulty += 1
+        self._queue.put(frame, self._stop)
 
     def _failed(self, reason: str) -> None:
         """Tell of a fault once, and let a frame stand for what is not seen meanwhile."""
@@ -128,10 +176,11 @@ class Feed:
         self._fault = CameraFault(self.name, reason, moment.captured_at)
         self._on_fault(self._fault)
         if self._camera.every_frame_counts:
-            self._queue.put(self._camera.origin.fault(f"fault-{self._faults:04d}", reason, moment), self._stop)
+            self._put(self._camera.origin.fault(f"fault-{self._faults:04d}", reason, moment))
 
     def _recovered(self) -> None:
         if self._fault is not None:
             ended, self._fault = replace(self._fault, ended_at=datetime.now(UTC)), None
             self._pauses = self._backoff.pauses()
+            self._reconnects += 1
             self._on_fault(ended)

@@ -32,6 +32,7 @@ class FrameQueue:
         self._lanes: dict[str, _Lane] = {}
         self._turn = 0
         self._closed = False
+        self._nudged = False
         self._changed = threading.Condition()
 
     def add(self, camera: str, *, every: bool, capacity: int = 4) -> None:
@@ -65,7 +66,8 @@ class FrameQueue:
     def take(self, max_batch: int, timeout_s: float) -> list[Frame]:
         """Return up to ``max_batch`` frames of all cameras, those first whose turn it is; empty if none came within the time."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._depth(), timeout_s)
+            self._changed.wait_for(lambda: self._closed or self._depth() or self._nudged, timeout_s)
+            self._nudged = False
             taken: list[Frame] = []
             while len(taken) < max_batch and (lanes := [lane for lane in self._lanes.values() if lane.frames]):
                 lane = min(lanes, key=lambda lane: lane.frames[0][0])
@@ -81,6 +83,12 @@ class FrameQueue:
     def wake(self) -> None:
         """Let every put that waits look at its stop event."""
         with self._changed:
+            self._changed.notify_all()
+
+    def nudge(self) -> None:
+        """Let a take that waits return at once: its thread has something else to do."""
+        with self._changed:
+            self._nudged = True
             self._changed.notify_all()
 
     def close(self) -> None:

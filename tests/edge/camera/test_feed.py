@@ -166,3 +166,25 @@ def test_an_error_that_is_no_loss_is_a_fault_too() -> None:
 
     _, told, _ = run(Odd("frame", "frame"))
     assert [fault.reason for fault in told] == ["cam: gives 10 x 10 pixels"] * 2
+
+
+def test_pauses_vary_by_their_jitter_and_no_more() -> None:
+    shortest, longest = ([next(Backoff(4.0, 30.0, jitter=0.25).pauses(chance)) for _ in range(2)] for chance in (lambda: 0.0, lambda: 1.0))
+    assert (shortest, longest) == ([3.0, 3.0], [5.0, 5.0])
+
+
+def test_the_counters_tell_how_a_camera_has_fared() -> None:
+    queue, _, feed = run(Scripted("frame", "lost", "lost", "frame", "lost", "frame", "frame"))
+    counters = feed.counters
+    assert (counters.frames, counters.faulty_frames, counters.faults, counters.reconnects, counters.is_lost) == (6, 2, 2, 2, False)
+    assert counters.dropped == counters.lost_packets == 0
+    assert counters.last_frame_age_ms is not None
+    assert counters.last_frame_age_ms >= 0.0
+    assert len(queue.take(64, 0.0)) == counters.frames
+    assert counters.to_dict()["camera"] == "cam"
+
+
+def test_before_its_first_frame_a_camera_has_no_last_one() -> None:
+    _, _, feed = run(Scripted("lost", every=False))
+    assert feed.counters.last_frame_age_ms is None
+    assert feed.counters.is_lost
