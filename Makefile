@@ -3,17 +3,22 @@
 #   make demo PYTHON=python3.12              another interpreter
 #   make test TORCH_INDEX=none               torch from the configured package index alone
 #   make test TORCH_INDEX=https://...        torch from this index too
+#   make faults VERDICTS=500 SEED=7          fewer faults, in another order
+#   make soak MINUTES=120                    how long
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH ?= 2.13.0
 TORCH_INDEX ?= auto
+VERDICTS ?= 10000
+SEED ?= 1
+MINUTES ?= 120
 VENV := .venv
 BIN := $(VENV)/bin
 
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench docs faults soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,6 +38,12 @@ check: $(VENV)/.dev ## style, types, layers, documentation
 
 bench: $(VENV)/.demo ## measure the demo station's speed on this machine
 	@$(BIN)/inspector bench demo
+
+faults: $(VENV)/.dev ## prove that no verdict is lost: kills, outages, silence, a full disk; VERDICTS=500 takes a minute
+	@$(BIN)/python -m tests.faults --verdicts $(VERDICTS) --seed $(SEED)
+
+soak: $(VENV)/.dev ## run the demo station for MINUTES=n and watch memory, descriptors, log and latency
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 docs: $(VENV)/.dev ## write the generated tables of docs/
 	@$(BIN)/inspector docs
