@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeAlias
 
+from inspector.core.frame import Frame
 from inspector.edge.camera import CameraFault, Feed, FrameQueue, open_camera
 from inspector.edge.log import Log, database_path
 from inspector.edge.pictures import PictureStore
@@ -25,8 +26,9 @@ from inspector.edge.retention import retain
 from inspector.edge.systemd import Systemd
 from inspector.edge.topics import Topics
 from inspector.errors import InspectorError
+from inspector.orders import Orders, Rereading, Surroundings, open_link
 from inspector.pipeline import NoReports, Pipeline, Product, Reports
-from inspector.settings import StationSettings, read_camera_calibrations, read_decision
+from inspector.settings import StationSettings, read_camera_calibrations, read_decision, read_station
 from inspector.vlm.checkpoint import Checkpoint, open_checkpoint
 from inspector.vlm.encoder import open_encoder
 from inspector.vlm.onnx_predictor import OnnxPredictor
@@ -62,14 +64,18 @@ def open_judge(settings: StationSettings, root: Path, *, use_reports: bool = Tru
             regions={region.name: region for region in settings.region_list()},
             quality=settings.quality,
             calibrations=read_camera_calibrations(settings.folder),
+            age_limits_ms=settings.age_limits_ms,
             is_simulated=settings.station.is_simulated,
         )
 
 
-def run(settings: StationSettings, root: Path, stop: threading.Event, say: Callable[[str], None]) -> Tally:
+def run(
+    settings: StationSettings, root: Path, stop: threading.Event, say: Callable[[str], None], rereading: Rereading | None = None
+) -> Tally:
     """Run the station until ``stop`` is set or every replay is over; return what was done.
 
-    ``say`` gets one line for each thing an operator should know. Raises ``InspectorError`` if the station cannot start or go on.
+    ``say`` gets one line for each thing an operator should know. ``rereading`` tells how and when to read
+    the settings anew; by default station.toml, when a command asks for it. Raises ``InspectorError`` if the station cannot start or go on.
     """
     systemd, path, notices = Systemd(), database_path(settings, root), Notices()
     systemd.extend_timeout(60.0)
@@ -80,29 +86,34 @@ def run(settings: StationSettings, root: Path, stop: threading.Event, say: Calla
         pipeline = parts.enter_context(open_judge(settings, root))
         parts.enter_context(_retention(settings, path, notices))
         line = parts.enter_context(_cameras(settings, notices))
+        link = parts.enter_context(open_link(settings, path, lambda *event: notices.put(event), line.queue.nudge))
         recorder = Recorder(log, publisher, settings, PictureStore(path.parent, settings.log), Tally(), say)
+        rereading = rereading or Rereading(lambda: read_station(settings.folder))
+        orders = Orders(pipeline, Surroundings(recorder, line, link, rereading, systemd))
+        recorder = replace(recorder, show=orders.logged)
         recorder.note("started", f"model {pipeline.predictor.name}, {len(line.feeds)} camera(s), log {path}")
         recorder.tell("running")
         systemd.ready(f"running, model {pipeline.predictor.name}")
-        _loop(pipeline, line, recorder, notices, systemd, stop)
+        _loop(orders, line, recorder, notices, systemd, stop)
         systemd.stopping("judging the frames in hand")
         line.stop()
-        _judge_waiting(pipeline, line, recorder)
+        _judge_waiting(orders, line, recorder)
         _note_all(notices, recorder)
         recorder.note("stopped", json.dumps(recorder.tally.to_dict(line.queue.dropped)))
     return recorder.tally
 
 
-def _loop(pipeline: Pipeline, line: "Line", recorder: Recorder, notices: Notices, systemd: Systemd, stop: threading.Event) -> None:
+def _loop(orders: Orders, line: "Line", recorder: Recorder, notices: Notices, systemd: Systemd, stop: threading.Event) -> None:
     """Judge and record frames until told to stop or until every replay is over and nothing waits."""
     ping_every_s, pinged_s = systemd.watchdog_period_s(), 0.0
     while not stop.is_set():
         is_over = line.is_over  # asked before taking: what came in since is still taken
         frames = line.queue.take(recorder.settings.model.max_batch, 0.0 if is_over else _TAKE_TIMEOUT_S)
         if frames:
-            recorder.record(frames, pipeline.inspect(frames))
+            _judge(frames, orders, recorder)
         elif is_over:
             return
+        orders.attend()
         _note_all(notices, recorder)
         if ping_every_s is not None and time.monotonic() - pinged_s >= ping_every_s and recorder.is_alive:
             systemd.ping()
@@ -115,10 +126,16 @@ def _note_all(notices: Notices, recorder: Recorder) -> None:
         recorder.note(*notices.get())
 
 
-def _judge_waiting(pipeline: Pipeline, line: "Line", recorder: Recorder) -> None:
+def _judge(frames: Sequence[Frame], orders: Orders, recorder: Recorder) -> None:
+    """Judge and record what commands let in."""
+    if admitted := orders.admit(frames):
+        recorder.record(admitted, orders.pipeline.inspect(admitted))
+
+
+def _judge_waiting(orders: Orders, line: "Line", recorder: Recorder) -> None:
     """Judge what the cameras had delivered before they stopped: no part passes silently."""
     while frames := line.queue.take(recorder.settings.model.max_batch, 0.0):
-        recorder.record(frames, pipeline.inspect(frames))
+        _judge(frames, orders, recorder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +156,20 @@ class Line:
             feed.raise_if_broken()
         return all(feed.finished.is_set() for feed in self.feeds)
 
+    def trigger(self, camera: str) -> bool:
+        """Ask a camera for one frame; return False if it delivers by itself. Never waits."""
+        return any(feed.trigger() for feed in self.feeds if feed.name == camera)
+
+    def leave_out(self, camera: str) -> None:
+        """Count a frame that is not judged."""
+        self.queue.count_dropped(camera, 1)
+
     def stop(self) -> None:
-        """Stop all feeds at once and wait for each; the frames in their hands come into the queue."""
+        """Stop all feeds at once and wait for them, together not longer than for one; the frames in their hands come into the queue."""
         self.stopping.set()
+        until_s = time.monotonic() + _CAMERA_JOIN_S
         for feed in self.feeds:
-            feed.join(_CAMERA_JOIN_S)
+            feed.join(max(until_s - time.monotonic(), 0.0))
 
 
 def _open_reports(settings: StationSettings, root: Path, checkpoint: Checkpoint, descriptions: dict[str, str]) -> ReportStore:
@@ -175,6 +201,7 @@ def _publisher(settings: StationSettings, path: Path, say: Callable[[str], None]
         "products": {name: list(section.labels) for name, section in settings.products.items()},
         "cameras": list(settings.cameras),
         "checkpoint": settings.model.checkpoint,
+        "commands": list(settings.commands.allow),
     }
     publisher = Publisher(settings.mqtt, Topics.of(settings), path, birth, base=settings.folder)
     publisher.start()

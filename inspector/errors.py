@@ -6,11 +6,15 @@
     |-- SettingsError       a station's settings are wrong; lists every mistake at once
     |-- CalibrationError    a camera or decision calibration is missing or does not fit
     |-- CheckpointError     a model folder is missing, truncated, altered or does not fit the station
+    |-- DataError           labelled pictures cannot be learnt from; lists every problem
     |-- ReportError         a report file or the report encoder cannot be used
     |-- CameraError         a camera cannot be opened or read
     |   `-- CameraLost      a camera that worked has stopped delivering
     |-- PredictionError     the model could not judge a region
     |-- LogError            the log cannot be opened, read or written
+    |   |-- DiskFull        its disk has no room left
+    |   `-- LogDamaged      its file is damaged
+    |-- RestartNeeded       the daemon has stopped in order and asks to be started anew
     `-- PublishError        a message cannot be published
 
 Every message names the file, key or topic, what was expected and what to do.
@@ -40,6 +44,17 @@ class CheckpointError(InspectorError):
     """A model folder is missing, truncated, altered or does not fit the station."""
 
 
+class DataError(InspectorError):
+    """Labelled pictures cannot be learnt from or measured with. ``problems`` holds one line for each."""
+
+    def __init__(self, source: str, problems: list[str], shown: list[str] | None = None) -> None:
+        """Name the folder and its problems; ``shown`` are the lines to print where there are too many."""
+        self.source = source
+        self.problems = problems
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__(f"{source}: {count}\n" + "\n".join(f"  - {line}" for line in shown or problems))
+
+
 class ReportError(InspectorError):
     """A report file or the report encoder cannot be used."""
 
@@ -58,6 +73,18 @@ class PredictionError(InspectorError):
 
 class LogError(InspectorError):
     """The log cannot be opened, read or written."""
+
+
+class DiskFull(LogError):
+    """The disk of the log has no room left."""
+
+
+class LogDamaged(LogError):
+    """The log's file is damaged; the next start of the daemon sets it aside and copies what can be read."""
+
+
+class RestartNeeded(InspectorError):
+    """The daemon has stopped in order, with everything logged, and asks whoever started it to start it anew."""
 
 
 class PublishError(InspectorError):

@@ -100,6 +100,8 @@ class Pipeline:
     """When a picture is too poor."""
     calibrations: Mapping[str, CameraCalibration] = field(default_factory=dict)
     """Camera calibrations by camera name."""
+    age_limits_ms: Mapping[str, float] = field(default_factory=dict)
+    """Age above which a frame is not judged, by camera name; those of other cameras may be of any age."""
     is_simulated: bool = False
     """Marks every inspection as a test."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -126,8 +128,8 @@ class Pipeline:
         started = time.perf_counter()
         product = frame.product or self.default_product
         item = _Prepared(frame, product, started)
-        if frame.fault:
-            return _with_fault(item, frame.fault)
+        if unfit := frame.fault or _stale(frame, self.age_limits_ms.get(frame.camera)):
+            return _with_fault(item, unfit)
         if product not in self.products:
             return _with_fault(item, f"product {product!r} is not one of this station's products {', '.join(self.products)}")
         image = frame.image
@@ -200,7 +202,13 @@ class Pipeline:
             height_px=frame.image.shape[0],
             source=frame.source,
             is_simulated=self.is_simulated,
+            calibration=None if verdict.fault else self._standing(item.product),
         )
+
+    def _standing(self, product: str) -> DecisionCalibration | None:
+        """Return what a verdict stands under, None if nothing was fitted."""
+        decision = self.products[product].decision
+        return decision.under(self.predictor.name) if decision.is_fitted else None
 
 
 def nanoseconds(instant: datetime) -> int:
@@ -211,6 +219,17 @@ def nanoseconds(instant: datetime) -> int:
 
 def _with_fault(item: _Prepared, fault: str) -> _Prepared:
     return _Prepared(item.frame, item.product, item.started, (), fault, item.timings_ms)
+
+
+def _stale(frame: Frame, limit_ms: float | None) -> str | None:
+    """Return why a frame is too old to stand for the part that is in view now."""
+    age_ms = (time.monotonic_ns() - frame.grabbed_ns) / 1e6
+    if limit_ms is None or age_ms <= limit_ms:
+        return None
+    return (
+        f"stale: the frame was taken {age_ms:.0f} ms ago, cameras.{frame.camera}.max_age_ms is {limit_ms:g}; "
+        "lower the camera's rate, use a faster model, or raise max_age_ms"
+    )
 
 
 def _too_large(image: Image, quality: QualitySection) -> str | None:

@@ -1,5 +1,6 @@
 """The way of a frame: order, batches, faults, history. Small real fakes, and the tiny model."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -188,6 +189,23 @@ def test_the_logged_posterior_is_the_tempered_one_that_was_decided_on(predictor:
     assert judge(predictor, products={"a": hot}).inspect([frame()])[0].predictions[0].scores == tempered(raw, 2.5)
 
 
+def test_a_verdict_bears_what_it_stands_under_as_long_as_the_model_is_that_of_the_fit(predictor: FakePredictor) -> None:
+    fit = DecisionCalibration(pass_above=0.6, fitted_on=400, target_escape=0.01, confidence=0.9, groups=240, model=predictor.name)
+    product = Product("a part", LABELS, fit)
+    assert judge(predictor, products={"a": product}).inspect([frame()])[0].calibration == fit
+    other = replace(product, decision=replace(fit, model="other@1"))
+    standing = judge(predictor, products={"a": other}).inspect([frame()])[0].calibration
+    assert standing is not None
+    assert (standing.target_escape, standing.pass_above) == (None, 0.6)
+
+
+def test_without_a_fit_and_without_a_judgement_a_verdict_stands_under_nothing(predictor: FakePredictor) -> None:
+    fitted = Product("a part", LABELS, DecisionCalibration(fitted_on=400, target_escape=0.01))
+    unknown, broken = judge(predictor, products={"a": fitted}).inspect([frame(product="nut"), frame(fault="no frame for 2 s")])
+    assert (unknown.calibration, broken.calibration) == (None, None)
+    assert judge(predictor).inspect([frame()])[0].calibration is None
+
+
 def test_inspecting_changes_nothing_that_it_was_given(pipeline: Pipeline) -> None:
     frames = [frame(n, picture(n).copy()) for n in range(3)]
     before = [f.image.copy() for f in frames]
@@ -200,6 +218,20 @@ def test_the_age_of_a_frame_is_counted_from_its_grab_and_never_negative(pipeline
     old, future = pipeline.inspect([frame(0, grabbed_ns=grabbed - 5_000_000_000), frame(1, grabbed_ns=grabbed + 10**12)])
     assert old.frame_age_ms >= 5000
     assert future.frame_age_ms == 0
+
+
+def test_a_frame_older_than_its_cameras_limit_is_not_judged_and_the_reason_says_how_old(predictor: FakePredictor) -> None:
+    limited = judge(predictor, age_limits_ms={"line": 2000.0})
+    old_ns, fresh_ns = time.monotonic_ns() - 3_000_000_000, time.monotonic_ns()
+    fresh, stale, other = limited.inspect(
+        [frame(0, grabbed_ns=fresh_ns), frame(1, grabbed_ns=old_ns), frame(2, grabbed_ns=old_ns, camera="replay")]
+    )
+    assert stale.verdict.disposition == "review"
+    assert stale.verdict.reason is not None
+    assert re.match(r"stale: the frame was taken 3\d\d\d ms ago, cameras\.line\.max_age_ms is 2000; ", stale.verdict.reason)
+    assert stale.predictions == ()
+    assert fresh.predictions
+    assert other.predictions
 
 
 def test_a_frame_keeps_its_part_its_lot_and_its_size(pipeline: Pipeline) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from inspector.cli.findings import Found, Subject, error_lines, fault, note, ok
+from inspector.core.decision_calibration import DecisionCalibration
 from inspector.core.frame import Frame
-from inspector.errors import InspectorError
+from inspector.errors import CalibrationError, InspectorError
 from inspector.settings import read_camera_calibration, read_camera_calibrations, read_decisions
 
 
@@ -19,10 +20,19 @@ def check_decision(subject: Subject) -> Iterator[Found]:
     yield from _strangers(subject.folder / "decision.toml", measured, subject.settings.products, "products")
     for product in subject.settings.products:
         if product not in measured:
-            yield note(f"{product}: no thresholds were fitted, defaults hold; fit them on labelled pictures of this station")
+            yield note(f"{product}: no thresholds were fitted, defaults hold; fit them: inspector calibrate decision")
             continue
         used = subject.settings.override(measured[product])
-        yield ok(f"{product}: pass_above {used.pass_above:g}, fail_above {used.fail_above:g}, fitted on {used.fitted_on} pictures")
+        thresholds = f"pass_above {used.pass_above:.12g}, fail_above {used.fail_above:.12g}, fitted on {used.fitted_on} pictures"
+        yield ok(f"{product}: {thresholds}, {_promise(measured[product], used)}")
+
+
+def _promise(fitted: DecisionCalibration, used: DecisionCalibration) -> str:
+    """Return what a product's thresholds promise, in words."""
+    if used.target_escape is not None:
+        sure = "" if used.confidence is None else f" with {100 * used.confidence:g} % confidence"
+        return f"at most {100 * used.target_escape:g} % of defective parts pass{sure}"
+    return "no escape rate is promised" if fitted.target_escape is None else "[decision] in station.toml voids the promise"
 
 
 def check_camera_calibration(subject: Subject) -> Iterator[Found]:
@@ -53,6 +63,32 @@ def check_model(subject: Subject) -> Iterator[Found]:
     for provider in subject.settings.model.providers:
         if provider not in available:
             yield fault(f'model.providers: "{provider}" is not in this build of ONNX Runtime; available: {", ".join(available)}')
+
+
+def check_promise(subject: Subject) -> Iterator[Found]:
+    """Hold the model that judged the pictures of each fit against the model in use: another one keeps no promise."""
+    from inspector.vlm.checkpoint import open_checkpoint, verify  # noqa: PLC0415 - as in check_model
+
+    if verify(subject.model_folder):
+        yield note("not checked: the model's files are at fault")
+        return
+    checkpoint = open_checkpoint(subject.model_folder)
+    name, promised = f"{checkpoint.name}@{checkpoint.revision}", 0
+    try:
+        decisions = read_decisions(subject.folder)
+    except CalibrationError:  # told by check_decision
+        yield note("not checked: decision.toml is at fault")
+        return
+    for product, fitted in decisions.items():
+        if fitted.target_escape is None or product not in subject.settings.products:
+            continue
+        promised += 1
+        if fitted.under(name).target_escape is None:
+            yield note(f"{product}: fitted with {fitted.model}, {name} keeps no promise; inspector calibrate decision fits anew")
+        else:
+            yield ok(f"{product}: fitted with the model in use")
+    if not promised:
+        yield ok("no escape rate is promised")
 
 
 def check_labels(subject: Subject) -> Iterator[Found]:
@@ -144,13 +180,16 @@ def check_log(subject: Subject) -> Iterator[Found]:
 
 def _check_camera(subject: Subject, name: str) -> Iterator[Found]:
     """Open one camera, read one frame and lay the regions over it."""
-    from inspector.edge.camera import open_camera  # noqa: PLC0415 - as in check_model
+    from inspector.edge.camera import CountsPackets, SoftwareTriggered, open_camera  # noqa: PLC0415 - as in check_model
 
     section = subject.settings.cameras[name]
-    patience_s = section.read_timeout_s + (section.open_timeout_s if section.kind in {"device", "rtsp"} else 0.0)
+    patience_s = section.read_timeout_s + (section.open_timeout_s if section.is_live else 0.0)
     began = time.monotonic()
     camera = open_camera(name, section, station=subject.settings.name, base=subject.folder)
     try:
+        if isinstance(camera, SoftwareTriggered):
+            camera.read(0.0)  # opens it
+            camera.trigger()
         frame = camera.read(patience_s)
         is_over = camera.finished
     finally:
@@ -163,7 +202,8 @@ def _check_camera(subject: Subject, name: str) -> Iterator[Found]:
         yield fault(f"{name}: {frame.fault}")
     else:
         height, width = frame.image.shape[:2]
-        yield ok(f"{name}: {width}x{height} pixels after {(time.monotonic() - began) * 1000:.0f} ms")
+        packets = f", {camera.lost_packets} packets lost" if section.kind == "genicam" and isinstance(camera, CountsPackets) else ""
+        yield ok(f"{name}: {width}x{height} pixels after {(time.monotonic() - began) * 1000:.0f} ms{packets}")
         yield from _judge_regions(subject, name, frame)
 
 

@@ -1,33 +1,14 @@
 """The decision: from posteriors to pass, fail or review. Pure; raising a threshold never turns a fail into a pass."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
+from inspector.core.decision_calibration import DecisionCalibration
 from inspector.core.inspection import Disposition, Finding, Verdict
 from inspector.core.label import LabelSet
 from inspector.core.prediction import Prediction
 from inspector.core.region import Region
 
-
-@dataclass(frozen=True, slots=True)
-class DecisionCalibration:
-    """Temperature and thresholds of one product, and on how many parts they were fitted."""
-
-    temperature: float = 1.0
-    """Posteriors are raised to 1/temperature and renormalised (Guo et al. 2017, arXiv 1706.04599)."""
-    pass_above: float = 0.9
-    """A region passes if the good label is the most probable one and its probability is at least this, 0..1."""
-    fail_above: float = 0.6
-    """A region fails if a defect is the most probable label and all defects together have at least this, 0..1."""
-    fitted_on: int = 0
-    """Number of labelled pictures behind the fit; 0 means defaults, not a fit."""
-    target_escape: float | None = None
-    """Escape rate (missed defects among defective parts) that the fit aimed at, 0..1."""
-    ece: float | None = None
-    """Expected calibration error on the pictures of the fit, 0..1."""
-    calibrated_at: datetime | None = None
-    """When it was fitted, UTC."""
+__all__ = ["DecisionCalibration", "decide", "tempered"]
 
 
 def tempered(scores: Mapping[str, float], temperature: float) -> dict[str, float]:

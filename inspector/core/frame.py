@@ -38,6 +38,8 @@ class Frame:
     """Exposure time in microseconds."""
     source: str | None = None
     """File or address the picture came from."""
+    number: int | None = None
+    """The camera's own frame counter, where it has one; it may begin anywhere and wrap around."""
     fault: str | None = None
     """Why there is no usable picture; such a frame is logged as ``review``, never skipped."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from inspector.core.decision_calibration import DecisionCalibration
 from inspector.core.prediction import Prediction
 
 Disposition: TypeAlias = Literal["pass", "fail", "review"]
@@ -112,6 +113,8 @@ class Inspection:
     """Where the stored picture lies, if one was kept."""
     is_simulated: bool = False
     """True for replays, demos and tests: not a part on the line."""
+    calibration: DecisionCalibration | None = None
+    """Thresholds and promise that the verdict stands under; None if nothing was fitted or no judgement took place."""
 
     @property
     def label(self) -> str | None:

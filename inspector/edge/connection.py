@@ -14,11 +14,16 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from inspector.edge.access import Access
+from inspector.edge.incoming import Incoming
 from inspector.edge.outbox import Message
 from inspector.errors import PublishError
 from inspector.settings import MqttSection
+
+_UNREAD = 256
+"""Messages that may wait to be read; the oldest gives way."""
 
 
 class OldProtocolError(PublishError):
@@ -32,10 +37,19 @@ class RefusedError(PublishError):
 class Connection:
     """An MQTT connection; MQTT 5, or 3.1.1 if ``old``."""
 
-    def __init__(self, mqtt: MqttSection, client_id: str, access: Access, will: Message | None, *, old: bool = False) -> None:
-        """Prepare a connection; ``open`` makes it. Without a will it is bare: good for a question, not for delivery."""
+    def __init__(
+        self, mqtt: MqttSection, client_id: str, access: Access, will: Message | None, *, old: bool = False, session_s: int = 60
+    ) -> None:
+        """Prepare a connection; ``open`` makes it. Without a will it is bare: the broker remembers nothing of it.
+
+        ``session_s`` is how long the broker remembers it; a broken connection's will is sent by then at the latest.
+        """
         self.answers: deque[tuple[int, str | None]] = deque()
         """(message id, None or the broker's reason for refusing it), in the order of arrival."""
+        self.inbox: deque[Incoming] = deque(maxlen=_UNREAD)
+        """Messages on subscribed topics, in the order of arrival."""
+        self.unheard: str | None = None
+        """Why the broker refuses a subscription, or None."""
         self.is_accepted = False
         """True once the broker has accepted the connection."""
         self.receive_maximum = 65_535
@@ -44,14 +58,14 @@ class Connection:
         """Longest packet that the broker takes, bytes."""
         self._mqtt = mqtt
         self._old = old
-        self._is_bare = will is None
+        self._session_s = 0 if will is None else session_s
         self._fault: str | None = None
         self._client = self._new_client(client_id, access, will)
 
     def open(self) -> None:
         """Connect and send CONNECT. Raises ``PublishError`` if nobody answers at the address."""
         mqtt, session = self._mqtt, self._session()
-        clean = paho.MQTT_CLEAN_START_FIRST_ONLY if self._old else False
+        clean = paho.MQTT_CLEAN_START_FIRST_ONLY if self._old else self._session_s == 0
         try:
             self._client.connect(mqtt.host, mqtt.port, mqtt.keepalive_s, clean_start=clean, properties=session)
         except (OSError, ValueError) as error:  # TLS and name failures are OSErrors too
@@ -82,12 +96,24 @@ class Connection:
         if code != paho.MQTT_ERR_SUCCESS or self._fault is not None:
             raise self._lost(paho.error_string(code))
 
-    def send(self, message: Message) -> int:
-        """Send a message with QoS 1 and return its message id; the answer comes in ``answers``."""
-        sent = self._client.publish(message.topic, message.payload, 1, message.retain, None if self._old else _properties(message))
+    def send(self, message: Message, qos: int = 1) -> int:
+        """Send a message and return its message id; the answer comes in ``answers`` (with QoS 0 as soon as it is on its way)."""
+        sent = self._client.publish(message.topic, message.payload, qos, message.retain, None if self._old else _properties(message))
         if sent.rc != paho.MQTT_ERR_SUCCESS:
             raise self._lost(paho.error_string(sent.rc))
         return sent.mid
+
+    def subscribe(self, topic: str, qos: int) -> None:
+        """Ask for messages on a topic; they come in ``inbox``. What was sent to be kept can be told from the rest."""
+        if self._old:
+            self._client.subscribe(topic, qos)
+        else:
+            self._client.subscribe(topic, options=SubscribeOptions(qos, retainAsPublished=True))
+
+    @property
+    def is_clear(self) -> bool:
+        """True if all that was sent has left this machine: a message that may be left out should wait for this."""
+        return not self._client.want_write()
 
     def close(self) -> None:
         """Say goodbye, if there is somebody to hear it, and close the socket."""
@@ -117,9 +143,12 @@ class Connection:
         client.max_inflight_messages_set(0)  # the window is the publisher's, so that it knows what is under way
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         if will is not None:
-            client.will_set(will.topic, will.payload, 1, will.retain, None if self._old else _will_properties(will))
+            properties = None if self._old else _will_properties(will, min(5, self._session_s))
+            client.will_set(will.topic, will.payload, 1, will.retain, properties)
         if access.username is not None:
             client.username_pw_set(access.username, access.password)
         if access.tls is not None:
@@ -127,11 +156,11 @@ class Connection:
         return client
 
     def _session(self) -> Properties | None:
-        """Let the session outlive a broken connection for a minute: without it the will's delay would have no effect."""
-        if self._old or self._is_bare:
+        """Let the session outlive a broken connection: without it the will's delay would have no effect."""
+        if self._old or self._session_s == 0:
             return None
         properties = _new_properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = 60
+        properties.SessionExpiryInterval = self._session_s
         return properties
 
     def _on_connect(self, _client: object, _userdata: object, _flags: object, reason: ReasonCode, properties: Properties | None) -> None:
@@ -148,6 +177,13 @@ class Connection:
 
     def _on_publish(self, _client: object, _userdata: object, mid: int, reason: ReasonCode, _properties: Properties) -> None:
         self.answers.append((mid, str(reason) if reason.is_failure else None))
+
+    def _on_message(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
+        self.inbox.append(Incoming.of(message))
+
+    def _on_subscribe(self, _client: object, _userdata: object, _mid: int, reasons: list[ReasonCode], _properties: object) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        self.unheard = refused[0] if refused else None
 
     def _on_disconnect(self, _client: object, _userdata: object, _flags: Any, reason: ReasonCode, _properties: object) -> None:  # noqa: ANN401 - paho's
         if self._fault is not None:  # the broker has told the reason before it closed the connection
@@ -172,12 +208,14 @@ def _properties(message: Message) -> Properties:
     properties.ContentType = message.content_type
     if message.properties:
         properties.UserProperty = list(message.properties.items())
+    if message.correlation is not None:
+        properties.CorrelationData = message.correlation
     return properties
 
 
-def _will_properties(message: Message) -> Properties:
-    """Return the will's properties: it waits 5 s, so that a quick reconnection is not announced as an outage."""
+def _will_properties(message: Message, delay_s: int) -> Properties:
+    """Return the will's properties: it waits, so that a quick reconnection is not announced as an outage."""
     properties = _new_properties(PacketTypes.WILLMESSAGE)
-    properties.WillDelayInterval = 5
+    properties.WillDelayInterval = delay_s
     properties.ContentType = message.content_type
     return properties

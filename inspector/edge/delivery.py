@@ -1,12 +1,17 @@
-"""Carries the outbox over one connection: oldest first, a window under way, a row closed by its own acknowledgement alone."""
+"""Carries the outbox over one connection: oldest first, a window under way, a row closed by its own acknowledgement alone.
+
+What the broker refuses is told: in the log's ``events`` and, where that topic is not itself refused, on the topic ``event``.
+"""
 
 from dataclasses import dataclass, field
 
 from inspector.edge.connection import Connection
 from inspector.edge.flight import Flight, Refusals
-from inspector.edge.log import Log
+from inspector.edge.log import Event, Log
+from inspector.edge.messages import event_message
 from inspector.edge.outbox import Message, OutboxRow
 from inspector.edge.sqlite_errors import as_log_error
+from inspector.edge.topics import Topics
 from inspector.errors import PublishError
 
 
@@ -20,13 +25,17 @@ class Memory:
     """Outbox rows that the broker has and the log could not yet close; never sent again."""
     faulty: set[int] = field(default_factory=set)
     """Outbox rows that the broker refused for what they are; tried again at the next connection."""
+    unheard: set[str] = field(default_factory=set)
+    """Topics beside the outbox (status, info) whose last message was refused."""
 
 
 class Delivery:
     """The work on one connection. Raises ``PublishError`` when the connection is of no more use, ``LogError`` when the log is."""
 
-    def __init__(self, connection: Connection, log: Log, flight: Flight, memory: Memory) -> None:
+    def __init__(self, connection: Connection, log: Log, flight: Flight, memory: Memory, topics: Topics) -> None:
         """Begin on an accepted connection."""
+        self._topics = topics
+        self._beside: dict[int, str] = {}
         self._connection = connection
         self._log = log
         self._flight = flight
@@ -39,6 +48,7 @@ class Delivery:
         """Send a message that is not from the outbox; return its message id."""
         mid = self._connection.send(message)
         self._flight.sent(mid, now_s)
+        self._beside[mid] = message.topic
         return mid
 
     def is_answered(self, mid: int) -> bool:
@@ -68,6 +78,8 @@ class Delivery:
                 self._accepted(row)
             elif row is not None:
                 self._refused(row, str(refusal), now_s)
+            elif (topic := self._beside.pop(mid, None)) is not None:
+                self._answered_beside(topic, refusal)
         if self._flight.is_overdue(now_s):
             raise PublishError(
                 f"no acknowledgement within mqtt.ack_timeout_s = {self._flight.ack_timeout_s:g} s: the network or the broker is silent"
@@ -86,17 +98,26 @@ class Delivery:
     def _accepted(self, row: OutboxRow) -> None:
         self._memory.acknowledged.add(row.row_id)
         if self._memory.refusals.accepted(row.message.topic):
-            self._log.event("publish-accepted", f"{row.message.topic}: the broker takes messages again")
+            self._tell("publish-accepted", row.message.topic, "the broker takes messages again")
+
+    def _answered_beside(self, topic: str, refusal: str | None) -> None:
+        """Tell when the broker begins to refuse a topic beside the outbox, and when it takes it again; nothing of it is kept."""
+        if refusal is None and topic in self._memory.unheard:
+            self._memory.unheard.remove(topic)
+            self._tell("publish-accepted", topic, "the broker takes messages again")
+        elif refusal is not None and topic not in self._memory.unheard:
+            self._memory.unheard.add(topic)
+            self._tell("publish-refused", topic, f"{refusal}; check the broker's access list")
 
     def _refused(self, row: OutboxRow, reason: str, now_s: float) -> None:
         """Keep a refused row: hold back its topic if the broker objects to the topic or to us, else the row alone."""
         topic = row.message.topic
         if reason in {"Not authorized", "Quota exceeded", "Topic name invalid"}:
             if self._memory.refusals.refused(topic, now_s):
-                self._log.event("publish-refused", f"{topic}: {reason}; messages wait in the outbox; check the broker's access list")
+                self._tell("publish-refused", topic, f"{reason}; messages wait in the outbox; check the broker's access list")
         else:
             self._memory.faulty.add(row.row_id)
-            self._log.event("publish-refused", f"{topic}: {reason}; outbox row {row.row_id} waits for the next connection")
+            self._tell("publish-refused", topic, f"{reason}; outbox row {row.row_id} waits for the next connection")
 
     def _fits(self, row: OutboxRow) -> bool:
         """Hold back a row that is longer than the broker takes: sending it would end the connection, again and again."""
@@ -105,5 +126,13 @@ class Delivery:
             return True
         limit = self._connection.max_packet_bytes
         self._memory.faulty.add(row.row_id)
-        self._log.event("publish-refused", f"{row.message.topic}: outbox row {row.row_id} is longer than the broker takes ({limit} bytes)")
+        self._tell("publish-refused", row.message.topic, f"outbox row {row.row_id} is longer than the broker takes ({limit} bytes)")
         return False
+
+    def _tell(self, kind: str, topic: str, detail: str) -> None:
+        """Log an alarm about a topic and queue its message; an alarm about the alarms' own topic would only wait behind itself."""
+
+        def message(event: Event) -> Message:
+            return event_message(event, self._topics)
+
+        self._log.event(kind, f"{topic}: {detail}", None if topic == self._topics.event else message)

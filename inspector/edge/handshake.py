@@ -29,12 +29,14 @@ class Handshake:
     """Client id of the station."""
     access: Access
     """Password and TLS keys."""
-    will: Message
+    will: Message | None
     """What the broker is to publish if the station falls silent."""
     turn: Callable[[Connection], None]
     """Waits for the broker, a second at most."""
     is_leaving: Callable[[], bool]
     """True when nobody wants the connection any more."""
+    session_s: int = 60
+    """How long the broker remembers a broken connection, seconds."""
 
     def connect(self) -> Connection:
         """Return an accepted connection. Raises ``PublishError``."""
@@ -61,7 +63,7 @@ class Handshake:
 
     def _open(self, *, old: bool = False, patience_s: float | None = None) -> Connection:
         """Open a connection in full and wait until it is accepted."""
-        connection = Connection(self.mqtt, self.client_id, self.access, self.will, old=old)
+        connection = Connection(self.mqtt, self.client_id, self.access, self.will, old=old, session_s=self.session_s)
         try:
             self._await(connection, self.mqtt.ack_timeout_s if patience_s is None else patience_s)
         except BaseException:

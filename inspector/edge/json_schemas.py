@@ -6,6 +6,7 @@
 import json
 from pathlib import Path
 
+from inspector.edge.commands.payload import Command, ReplyPayload, command_models
 from inspector.edge.payload import EventPayload, Payload, ResultPayload, StatusPayload
 
 
@@ -15,6 +16,8 @@ def schema_files() -> dict[str, str]:
         "result.schema.json": _text(ResultPayload, "inspector.result/1"),
         "status.schema.json": _text(StatusPayload, "inspector.status/1"),
         "event.schema.json": _text(EventPayload, "inspector.event/1"),
+        "reply.schema.json": _text(ReplyPayload, "inspector.reply/1"),
+        **{f"cmd-{verb}.schema.json": _text(model, f"inspector.cmd.{verb}/1") for verb, model in command_models().items()},
     }
 
 
@@ -29,9 +32,10 @@ def write_schemas(folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def _text(payload: type[Payload], title: str) -> str:
+def _text(payload: type[Payload | Command], title: str) -> str:
     """Return one schema as indented JSON with a closing line feed."""
-    schema = payload.model_json_schema(by_alias=True, mode="serialization")
+    # A message that is sent holds every field; a command that comes in may leave some out.
+    schema = payload.model_json_schema(by_alias=True, mode="validation" if issubclass(payload, Command) else "serialization")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
     return json.dumps({**head, **{k: v for k, v in schema.items() if k != "title"}}, indent=2, ensure_ascii=False) + "\n"
 

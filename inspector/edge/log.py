@@ -36,6 +36,21 @@ class Event:
     """What exactly, in words."""
 
 
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a log has of a range of numbers."""
+
+    count: int
+    """Inspections that are there."""
+    waiting: int
+    """Those of them that wait in the outbox, to be published for the first time."""
+    missing: tuple[tuple[int, int], ...]
+    """(first, last) of each gap: numbers whose inspections were removed after their time, or not yet given."""
+
+
+_IN_RANGE = "i.station = ? AND i.seq BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.inspection_id = i.inspection_id)"
+
+
 def database_path(settings: StationSettings, root: Path, environ: Mapping[str, str] | None = None) -> Path:
     """Return where the station's log lies: ``log.path``, else below ``$STATE_DIRECTORY`` (systemd), else below ``root/var``."""
     if settings.log.path is not None:
@@ -128,6 +143,49 @@ class Log:
             # Read at once: a reader that lingers would keep the write-ahead log from being cut.
             rows = list(self._database.query(f"SELECT * FROM ({query}) ORDER BY seq", conditions))  # noqa: S608 - fixed text
             yield from [self._whole(row) for row in rows]
+
+    def between(self, first_seq: int, last_seq: int, limit: int) -> list[Inspection]:
+        """Return at most ``limit`` inspections with numbers in a range, lowest first, without those that wait in the outbox."""
+        query = f"SELECT * FROM inspections AS i WHERE {_IN_RANGE} ORDER BY seq LIMIT ?"  # noqa: S608 - fixed text
+        with as_log_error(self.path, "read the log"):
+            rows = list(self._database.query(query, (self.station, first_seq, last_seq, limit)))
+            return [self._whole(row) for row in rows]
+
+    def holdings(self, first_seq: int, last_seq: int, limit: int = 100) -> Holdings:
+        """Return what the log still has of a range of numbers; of the gaps at most ``limit``."""
+        bounds = (self.station, first_seq, last_seq)
+        gaps = (
+            "SELECT seq + 1, following - 1 FROM (SELECT seq, lead(seq, 1, ?) OVER (ORDER BY seq) AS following FROM"
+            " (SELECT seq FROM inspections WHERE station = ? AND seq BETWEEN ? AND ? UNION ALL SELECT ?))"
+            " WHERE following - seq > 1 LIMIT ?"
+        )
+        count = "SELECT count(*) FROM inspections WHERE station = ? AND seq BETWEEN ? AND ?"
+        waiting = (
+            "SELECT count(*) FROM inspections AS i JOIN outbox AS o USING (inspection_id) WHERE i.station = ? AND i.seq BETWEEN ? AND ?"
+        )
+        with as_log_error(self.path, "read the log"):
+            execute = self._database.conn.execute
+            missing = execute(gaps, (last_seq + 1, *bounds, first_seq - 1, limit)).fetchall()
+            return Holdings(
+                count=int(execute(count, bounds).fetchone()[0]),
+                waiting=int(execute(waiting, bounds).fetchone()[0]),
+                missing=tuple((int(first), int(last)) for first, last in missing),
+            )
+
+    def remember(self, key: str, value: str | None) -> None:
+        """Keep a word about the station beyond a restart; None forgets it."""
+        with as_log_error(self.path, f"remember {key}"), transaction(self._database):
+            if value is None:
+                self._database.conn.execute("DELETE FROM remembered WHERE station = ? AND key = ?", (self.station, key))
+            else:
+                query = "INSERT OR REPLACE INTO remembered (station, key, value, set_at) VALUES (?, ?, ?, ?)"
+                self._database.conn.execute(query, (self.station, key, value, to_text(now())))
+
+    def recall(self) -> dict[str, str]:
+        """Return what is remembered about the station."""
+        with as_log_error(self.path, "read the log"):
+            rows = self._database.conn.execute("SELECT key, value FROM remembered WHERE station = ?", (self.station,)).fetchall()
+        return {str(key): str(value) for key, value in rows}
 
     def events(self, limit: int = 100) -> list[Event]:
         """Return the station's newest events, oldest first."""

@@ -24,6 +24,8 @@ class Message:
     """User properties (CloudEvents attributes); MQTT 5 only."""
     retain: bool = False
     """True if the broker keeps it for later subscribers. Never set for messages in the outbox."""
+    correlation: bytes | None = None
+    """What tells the asker which question this answers; MQTT 5 only. Never set for messages in the outbox."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from inspector.core.decision_calibration import DecisionCalibration
 from inspector.core.inspection import Disposition, Inspection
 from inspector.core.label import LabelSet, Severity
 from inspector.edge.instants import to_text
@@ -21,7 +22,7 @@ Instant = Annotated[
 ]
 Probability = Annotated[float, Field(ge=0.0, le=1.0), PlainSerializer(lambda share: round(share, 6), return_type=float)]
 Duration = Annotated[float, Field(ge=0.0), PlainSerializer(lambda span: round(span, 3), return_type=float)]
-State = Literal["starting", "running", "degraded", "stopped", "fault", "offline"]
+State = Literal["starting", "running", "degraded", "paused", "stopped", "fault", "offline"]
 
 
 class Payload(BaseModel):
@@ -55,6 +56,23 @@ class FrameRecord(Payload):
     source: str | None = Field(description="File or address it came from, without user name and password.")
 
 
+class Standing(Payload):
+    """Thresholds of a verdict, and the promise that goes with them."""
+
+    target_escape: float | None = Field(description="Promised: at most this share of defective parts passes, 0 to 1; null: no promise.")
+    confidence: float | None = Field(description="Probability with which such a fit keeps its promise, 0 to 1; null: no promise.")
+    groups: int = Field(ge=0, description="Groups with defective parts behind the promise; 0: no promise.")
+    pass_above: float = Field(ge=0.0, le=1.0, description="Least probability of the good label for a pass.")
+    fail_above: float = Field(ge=0.0, le=1.0, description="Least probability of a defect for a fail; what lies between goes to review.")
+    fitted_on: int = Field(ge=1, description="Labelled pictures behind the fit.")
+    calibrated_at: Instant | None = Field(description="When it was fitted; null: not known.")
+
+    @classmethod
+    def of(cls, calibration: DecisionCalibration) -> Self:
+        """Return what the message tells of a calibration."""
+        return cls(**{name: getattr(calibration, name) for name in cls.model_fields})
+
+
 class ResultPayload(Payload):
     """One inspection. Topic: result."""
 
@@ -85,6 +103,9 @@ class ResultPayload(Payload):
     times_ms: dict[str, Duration] = Field(description="Milliseconds by stage; total is the whole.")
     model: str = Field(description="Name and revision of the model.")
     frame: FrameRecord = Field(description="Where the picture came from, and its size.")
+    calibration: Standing | None = Field(
+        None, description="Thresholds and promise that the verdict stands under; null if nothing was fitted or no judgement took place."
+    )
 
     @classmethod
     def of(cls, inspection: Inspection, labels: LabelSet | None = None) -> Self:
@@ -120,6 +141,7 @@ class ResultPayload(Payload):
                 height_px=inspection.height_px,
                 source=None if inspection.source is None else without_password(inspection.source),
             ),
+            calibration=None if inspection.calibration is None else Standing.of(inspection.calibration),
         )
 
 
@@ -135,6 +157,8 @@ class StatusPayload(Payload):
     boot_id: str = Field(description="UUID of this run of the daemon.")
     seq: int | None = Field(ge=0, description="Last number that the log gave, 0 before the first; null in the last will.")
     waiting: int | None = Field(ge=0, description="Messages that wait in the outbox; null in the last will.")
+    product: str | None = Field(None, description="Product of frames that name none; null in the last will.")
+    lot: str | None = Field(None, description="Lot of frames that name none; null: none.")
 
 
 class EventPayload(Payload):

@@ -31,6 +31,9 @@ from inspector.edge.sqlite_errors import as_log_error
 from inspector.edge.topics import Topics
 from inspector.settings import MqttSection
 
+_LOOKUP_S = 300.0
+"""How long name servers that do not answer may hold up a connection; nothing can end that wait, and no verdict waits for it."""
+
 
 class Publisher:
     """Publishes one station's outbox and status. All methods may be called from any thread."""
@@ -54,6 +57,7 @@ class Publisher:
         self._info = {"schema": "inspector.info/1", "station": topics.station, "version": __version__, **birth}
         self._boot_id = str(uuid.uuid4())
         self._state: tuple[State, str, datetime] = ("starting", "", now())
+        self._in_view: tuple[str | None, str | None] = (None, None)
         self._is_state_told = False
         self._memory = Memory()
         self._lock = StationLock(database)
@@ -87,6 +91,13 @@ class Publisher:
         """Set the state that the retained status message tells."""
         if (state, reason) != self._state[:2]:
             self._state = (state, reason, now())
+            self._is_state_told = False
+            self.wake()
+
+    def show(self, product: str | None, lot: str | None) -> None:
+        """Set the product and the lot in view that the status message tells."""
+        if (product, lot) != self._in_view:
+            self._in_view = (product, lot)
             self._is_state_told = False
             self.wake()
 
@@ -143,8 +154,9 @@ class Publisher:
 
     @property
     def alive(self) -> bool:
-        """True while the thread works; False if it has ended or has hung for a minute."""
-        return self._thread.is_alive() and time.monotonic() - self._heartbeat_s < 60.0
+        """True while the thread works; False if it has ended or has hung: for a minute, or five while it looks for the broker."""
+        patience_s = 60.0 if self._is_connected else _LOOKUP_S
+        return self._thread.is_alive() and time.monotonic() - self._heartbeat_s < patience_s
 
     def _run(self) -> None:
         """Serve connections until told to leave."""
@@ -164,7 +176,7 @@ class Publisher:
         try:
             connection = self._connect()
             self._accepted(log)
-            delivery = Delivery(connection, log, Flight(self._mqtt.window, self._mqtt.ack_timeout_s), self._memory)
+            delivery = Delivery(connection, log, Flight(self._mqtt.window, self._mqtt.ack_timeout_s), self._memory, self._topics)
             delivery.send(Message(self._topics.info, json.dumps(self._info, ensure_ascii=False).encode(), retain=True), time.monotonic())
             self._is_state_told = False
             while not self._leaving.is_set():
@@ -217,6 +229,8 @@ class Publisher:
             boot_id=self._boot_id,
             seq=seq,
             waiting=waiting,
+            product=None if state == "offline" else self._in_view[0],
+            lot=None if state == "offline" else self._in_view[1],
         )
         return Message(self._topics.status, payload.to_json(), retain=True)
 

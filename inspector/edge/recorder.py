@@ -53,6 +53,8 @@ class Recorder:
     """What has been done."""
     say: Callable[[str], None]
     """Gets one line for each thing an operator should know."""
+    show: Callable[[Frame, Inspection], None] = lambda _frame, _inspection: None
+    """Gets each frame and what was logged of it: for optional outputs and commands; must not wait or fail."""
 
     @property
     def is_alive(self) -> bool:
@@ -67,10 +69,11 @@ class Recorder:
         for frame, judged in zip(frames, inspections, strict=True):
             if self.log.get(judged.inspection_id) is not None:
                 continue  # a watched folder delivers its old files again after a restart: logged, counted and kept once
-            self.log.append(self._with_picture(judged, frame), self._result if self.publisher else None)
+            logged = self.log.append(self._with_picture(judged, frame), self._result if self.publisher else None)
             self.tally.to_row.add((time.monotonic_ns() - frame.grabbed_ns) / 1e6)
             self.tally.logged += 1
             self._wake()
+            self.show(frame, logged)
 
     def note(self, kind: str, detail: str) -> None:
         """Log an event, queue its message and say it."""

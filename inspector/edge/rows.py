@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
+from inspector.core.decision_calibration import DecisionCalibration
 from inspector.core.inspection import Finding, Inspection, Verdict
 from inspector.core.prediction import Prediction
 from inspector.edge.instants import from_text, to_text
@@ -43,6 +45,7 @@ def to_row(inspection: Inspection) -> dict[str, Any]:
         "source": inspection.source,
         "image_path": inspection.image_path,
         "is_simulated": int(inspection.is_simulated),
+        "calibration": None if inspection.calibration is None else _json(_calibration_fields(inspection.calibration)),
     }
 
 
@@ -88,7 +91,20 @@ def from_row(row: Mapping[str, Any], findings: Iterable[Mapping[str, Any]]) -> I
         source=row["source"],
         image_path=row["image_path"],
         is_simulated=bool(row["is_simulated"]),
+        calibration=None if row["calibration"] is None else _calibration(json.loads(row["calibration"])),
     )
+
+
+def _calibration_fields(calibration: DecisionCalibration) -> dict[str, Any]:
+    """Return the fields of a calibration as JSON takes them."""
+    at = calibration.calibrated_at
+    return asdict(calibration) | {"calibrated_at": None if at is None else to_text(at)}
+
+
+def _calibration(fields: Mapping[str, Any]) -> DecisionCalibration:
+    """Build a calibration again."""
+    at = fields["calibrated_at"]
+    return DecisionCalibration(**(dict(fields) | {"calibrated_at": None if at is None else from_text(at)}))
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:

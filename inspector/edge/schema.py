@@ -14,9 +14,12 @@ from sqlite_utils import Database
 
 from inspector.edge.instants import now, to_text
 from inspector.edge.sqlite_errors import as_log_error
-from inspector.edge.tables import tables
+from inspector.edge.tables import CALIBRATION, REMEMBERED, tables
 from inspector.edge.views import views
 from inspector.errors import LogError
+
+WAL_LIMIT_BYTES = 64_000_000
+"""Length to which the write-ahead log falls back by itself once nothing of it is needed; a reader that keeps it longer is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ def migrations() -> tuple[Migration, ...]:
     return (
         Migration(1, "tables of the log", tables()),
         Migration(2, "operators' views", tuple(f"CREATE VIEW {name} AS {query}" for name, query in views().items())),
+        Migration(3, "what commands have set", (REMEMBERED,)),
+        Migration(4, "what a verdict stands under", (CALIBRATION,)),
     )
 
 
@@ -95,6 +100,7 @@ def _prepare(database: Database, path: Path, *, read_only: bool) -> None:
     if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has no effect once the first table exists
     connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
     connection.execute("PRAGMA synchronous = FULL")  # a committed verdict survives a power cut
     for migration in migrations():
         if migration.number > version(database):

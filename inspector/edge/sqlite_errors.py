@@ -1,11 +1,16 @@
 """SQLite's failures in words: which file, what failed, what to do."""
 
+import errno
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from inspector.errors import LogError
+from inspector.errors import DiskFull, LogDamaged, LogError
+
+_NO_ROOM_BYTES = 65_536
+"""With less free space than this a failed write is a full disk, whatever SQLite calls it."""
 
 
 def advice(errorname: str) -> str:
@@ -18,8 +23,10 @@ def advice(errorname: str) -> str:
         "SQLITE_PERM": "access is denied: give the daemon's user read and write permission for the file and its folder",
         "SQLITE_AUTH": "access is denied: give the daemon's user read and write permission for the file and its folder",
         "SQLITE_CANTOPEN": "it cannot be opened: the path must be a file in a folder that exists and that the daemon's user may write",
-        "SQLITE_CORRUPT": "it is damaged: stop the daemon, keep a copy, try `sqlite3 FILE .recover | sqlite3 NEW`, check the disk",
-        "SQLITE_NOTADB": "it is not an SQLite database: set log.path to another file, or move this one away",
+        "SQLITE_CORRUPT": "it is damaged: start the daemon again, or run `inspector log salvage STATION`: the file is set aside and what"
+        " can be read is copied into a new one; check the disk",
+        "SQLITE_NOTADB": "it is not an SQLite database: set log.path to another file; if it was the log, run `inspector log salvage"
+        " STATION`",
         "SQLITE_IOERR": "the disk does not answer properly: check its cable, its health (smartctl) and the kernel's messages (dmesg)",
     }
     return next((text for name, text in table.items() if errorname.startswith(name)), "see the message; the file is unchanged")
@@ -34,6 +41,23 @@ def as_log_error(path: Path, action: str) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "") or ""
-        raise LogError(f"{path}: cannot {action}: {error}; {advice(name)}") from error
+        kind = _kind(name, path)
+        raise kind(f"{path}: cannot {action}: {error}; {advice('SQLITE_FULL' if kind is DiskFull else name)}") from error
     except OSError as error:
-        raise LogError(f"{path}: cannot {action}: {error.strerror or error}; check the path and its permissions") from error
+        kind = DiskFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else LogError
+        raise kind(f"{path}: cannot {action}: {error.strerror or error}; check the path and its permissions") from error
+
+
+def _kind(errorname: str, path: Path) -> type[LogError]:
+    """Return which error it is: a full disk and a damaged file can be dealt with."""
+    if errorname.startswith("SQLITE_FULL") or (errorname.startswith("SQLITE_IOERR") and _is_full(path)):
+        return DiskFull
+    return LogDamaged if errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) else LogError
+
+
+def _is_full(path: Path) -> bool:
+    """Return True if the disk has no room: SQLite calls it an input/output error when its shared memory cannot grow."""
+    try:
+        return shutil.disk_usage(path.parent).free < _NO_ROOM_BYTES
+    except OSError:
+        return False

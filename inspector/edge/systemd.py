@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 
@@ -18,6 +19,10 @@ class Systemd:
     def ready(self, status: str) -> None:
         """Tell that the start is over."""
         self._notify("READY=1", f"STATUS={_line(status)}")
+
+    def reloading(self) -> None:
+        """Tell that the settings are read anew; ``ready`` tells that it is over."""
+        self._notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def status(self, text: str) -> None:
         """Set the line that ``systemctl status`` shows."""

@@ -136,3 +136,16 @@ _INDEXES = (
     "CREATE INDEX reports_by_time ON reports (product, station, written_at)",
     "CREATE INDEX events_by_time ON events (station, occurred_at)",
 )
+
+REMEMBERED = """
+CREATE TABLE remembered (
+  station TEXT NOT NULL,
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  set_at TEXT NOT NULL,
+  PRIMARY KEY (station, key)
+)"""
+"""What commands have set and a restart must not forget: lot and product in view. Migration 3."""
+
+CALIBRATION = "ALTER TABLE inspections ADD COLUMN calibration TEXT"
+"""Thresholds and promise that a verdict stands under, as JSON; NULL: nothing was fitted, or no judgement. Migration 4."""

@@ -62,6 +62,19 @@ class Topics:
         """Figures about the daemon; QoS 0."""
         return f"{self.base}/metrics"
 
+    @property
+    def last(self) -> str:
+        """The newest result; retained, optional."""
+        return f"{self.base}/last"
+
+    def image(self, inspection_id: str) -> str:
+        """Return the topic of a picture with the verdict drawn in; QoS 0, optional."""
+        return f"{self.base}/image/{inspection_id}"
+
+    def reply(self, verb: str) -> str:
+        """Return the topic of the answer to a command that names no other."""
+        return f"{self.base}/reply/{verb}"
+
     def command(self, verb: str) -> str:
         """Return the topic on which a command comes in; ``+`` and ``#`` subscribe to several."""
         return f"{self.base}/cmd/{verb}"

@@ -5,6 +5,7 @@ for each misspelt key. Relative paths in the file are taken from the station's f
 ``read_camera_calibration`` read the measured files beside it.
 """
 
+from inspector.settings.base import Name, Section, Share
 from inspector.settings.calibration_files import (
     CameraTable,
     DecisionTable,
@@ -13,20 +14,17 @@ from inspector.settings.calibration_files import (
     read_decision,
     read_decisions,
 )
+from inspector.settings.cameras import CameraSection
+from inspector.settings.log_options import HealthSection, LogSection
+from inspector.settings.mqtt_options import CommandsSection, ExtrasSection, Verb
 from inspector.settings.sections import (
-    CameraSection,
     DecisionSection,
-    HealthSection,
-    LogSection,
     ModelSection,
     MqttSection,
-    Name,
     ProductSection,
     QualitySection,
     RegionSection,
     ReportsSection,
-    Section,
-    Share,
     StationSection,
     StationSettings,
 )
@@ -35,8 +33,10 @@ from inspector.settings.station import parse_station, read_station, read_station
 __all__ = [
     "CameraSection",
     "CameraTable",
+    "CommandsSection",
     "DecisionSection",
     "DecisionTable",
+    "ExtrasSection",
     "HealthSection",
     "LogSection",
     "ModelSection",
@@ -50,6 +50,7 @@ __all__ = [
     "Share",
     "StationSection",
     "StationSettings",
+    "Verb",
     "parse_station",
     "read_camera_calibration",
     "read_camera_calibrations",

@@ -13,8 +13,8 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from inspector.core.calibration import CameraCalibration
 from inspector.core.decision import DecisionCalibration
 from inspector.errors import CalibrationError
+from inspector.settings.base import Section, Share, Span
 from inspector.settings.mistakes import WHOLE, sentences
-from inspector.settings.sections import Section, Share, Span
 from inspector.settings.toml_file import UnreadableError, read_table
 
 DECISION_FILE = "decision.toml"
@@ -46,8 +46,17 @@ class DecisionTable(_Measured):
     pass_above: Share = Field(0.9, description="Least probability of the good label for a pass.")
     fail_above: Share = Field(0.6, description="Least probability of a defect for a fail.")
     fitted_on: int = Field(0, ge=0, description="Number of labelled pictures behind the fit.")
-    target_escape: Share | None = Field(None, description="Escape rate (missed defects among defective parts) that the fit aimed at.")
+    target_escape: Share | None = Field(
+        None, description="Promised: at most this share of defective parts passes (docs/calibrate.md). Without it nothing is promised."
+    )
     ece: Share | None = Field(None, description="Expected calibration error on the pictures of the fit.")
+    confidence: Share | None = Field(None, description="Probability with which such a fit keeps its promise.")
+    groups: int = Field(0, ge=0, description="Number of groups with defective parts behind the promise.")
+    review_share: Share | None = Field(None, description="Share of the pictures of the fit that went to review.")
+    false_reject_share: Share | None = Field(None, description="Share of the good pictures of the fit that failed.")
+    model: str | None = Field(
+        None, description="Checkpoint (name@revision) that judged the pictures; under another one nothing is promised."
+    )
 
 
 class CameraTable(_Measured):

@@ -5,36 +5,18 @@ Checks that look at several keys are field validators, so that one wrong key doe
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from inspector.core.decision import DecisionCalibration
 from inspector.core.label import LabelSet, Severity
 from inspector.core.region import Region
-
-
-def _openable(path: Path) -> Path:
-    if "\0" in str(path):
-        raise ValueError("a path may not hold the character NUL")
-    return path
-
-
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-Name = Annotated[str, Field(pattern=_NAME, max_length=64)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-# Strict typing would refuse TOML's text for a path and TOML's list for a tuple, so these three are told to convert.
-File = Annotated[Path, Field(strict=False), AfterValidator(_openable)]
-Texts = Annotated[tuple[str, ...], Field(strict=False)]
-Span = Annotated[tuple[float, float], Field(strict=False)]
-
-
-class Section(BaseModel):
-    """A part of the settings. Unknown keys and wrong types are mistakes; values never change after reading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+from inspector.settings.base import File, Name, Section, Share, Span, Texts
+from inspector.settings.cameras import CameraSection
+from inspector.settings.log_options import HealthSection, LogSection
+from inspector.settings.mqtt_options import CommandsSection, ExtrasSection
 
 
 class StationSection(Section):
@@ -73,55 +55,6 @@ class ProductSection(Section):
     def label_set(self) -> LabelSet:
         """Return the labels as the core knows them."""
         return LabelSet(self.labels, self.good, self.display, self.severity)
-
-
-_SOURCES = {"folder": "path", "video": "path", "device": "device", "rtsp": "url"}
-
-
-class CameraSection(Section):
-    """One camera."""
-
-    kind: Literal["folder", "video", "device", "rtsp"] = Field(description="What delivers the frames.")
-    path: File | None = Field(None, validate_default=True, description="folder, video: what to read.")
-    device: int | str | None = Field(None, validate_default=True, description="device: number or path, 0 means /dev/video0.")
-    url: str | None = Field(None, validate_default=True, description="rtsp: address, rtsp://... (http:// and tcp:// streams work too).")
-    trigger: Literal["every", "newest"] | None = Field(
-        None,
-        description='"every": each frame counts and the camera waits (default for folder and video); '
-        '"newest": free run, an old frame gives way to a new one and is counted as dropped (default for device and rtsp).',
-    )
-    rate_hz: float = Field(0.0, ge=0.0, le=1000.0, description="folder, video: frames a second; 0 is as fast as they are judged.")
-    loop: bool = Field(False, description="folder, video: begin again after the last frame.")
-    watch: bool = Field(False, description="folder: wait for new files after the last one.")
-    manifest: File | None = Field(
-        None, description="folder: CSV with file, product, lot, part_id, recorded_at; its order is the replay order."
-    )
-    queue_frames: int = Field(4, ge=1, le=256, description='Frames that may wait when trigger is "every".')
-    open_timeout_s: float = Field(5.0, gt=0.0, le=120.0, description="device, rtsp: how long opening may take.")
-    read_timeout_s: float = Field(2.0, gt=0.0, le=120.0, description="device, rtsp: silence after which the camera counts as lost.")
-    width_px: int | None = Field(None, ge=1, description="device: width to ask for.")
-    height_px: int | None = Field(None, ge=1, description="device: height to ask for.")
-
-    @property
-    def every_frame_counts(self) -> bool:
-        """True if no frame may be dropped."""
-        return (self.trigger or ("every" if self.kind in {"folder", "video"} else "newest")) == "every"
-
-    @field_validator("path", "device", "url")
-    @classmethod
-    def _is_given(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  # three fields of three types
-        """Ask for the one key that this kind of camera reads from."""
-        kind = info.data.get("kind")
-        if value is None and kind is not None and _SOURCES[kind] == info.field_name:
-            raise ValueError(f'kind = "{kind}" needs this key')
-        return value
-
-    @field_validator("watch")
-    @classmethod
-    def _is_no_loop(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001  # the field is a switch
-        if value and info.data.get("loop"):
-            raise ValueError("loop and watch exclude each other: choose one")
-        return value
 
 
 class RegionSection(Section):
@@ -180,18 +113,6 @@ class DecisionSection(Section):
     fail_above: Share | None = Field(None, description="Least probability of a defect for a fail.")
 
 
-class LogSection(Section):
-    """The log on this machine."""
-
-    path: File | None = Field(
-        None, description="Database file. Default: $STATE_DIRECTORY/<station>.db, else var/<station>/inspector.db below the root."
-    )
-    keep_images: Literal["none", "fail", "review", "all"] = Field("review", description='Pictures to keep: "review" keeps fail and review.')
-    keep_days: int = Field(90, ge=1, description="Days that published verdicts are kept.")
-    keep_image_days: int = Field(14, ge=1, description="Days that pictures are kept.")
-    min_free_bytes: int = Field(500_000_000, ge=0, description="Below this much free disk space pictures go first; check fails.")
-
-
 class MqttSection(Section):
     """The broker."""
 
@@ -235,12 +156,6 @@ class MqttSection(Section):
         return value
 
 
-class HealthSection(Section):
-    """Life signs."""
-
-    stop_timeout_s: float = Field(10.0, gt=0.0, le=60.0, description="How long a stop may take to empty the outbox.")
-
-
 class StationSettings(Section):
     """All of station.toml."""
 
@@ -256,6 +171,11 @@ class StationSettings(Section):
     decision: DecisionSection = Field(default_factory=DecisionSection, description="Thresholds that overrule decision.toml.")
     log: LogSection = Field(default_factory=LogSection, description="The log on this machine.")
     mqtt: MqttSection = Field(default_factory=MqttSection, description="The broker.")
+    commands: CommandsSection = Field(default_factory=CommandsSection, description="Commands over MQTT: docs/mqtt.md.")
+    extras: ExtrasSection = Field(
+        default_factory=ExtrasSection,
+        description="Optional outputs over MQTT. They have a connection of their own and never hold up a result.",
+    )
     health: HealthSection = Field(default_factory=HealthSection, description="Life signs.")
 
     @model_validator(mode="after")
@@ -273,6 +193,11 @@ class StationSettings(Section):
         """Return the regions to judge; the whole frame if none is set."""
         return tuple(Region(name, section.box_px) for name, section in self.regions.items()) or (Region("frame"),)
 
+    @property
+    def age_limits_ms(self) -> dict[str, float]:
+        """Age above which a frame is not judged, by camera; those without a limit are left out."""
+        return {name: camera.age_limit_ms for name, camera in self.cameras.items() if camera.age_limit_ms is not None}
+
     def resolve(self, path: Path) -> Path:
         """Return a path of the settings, taken from the station's folder unless it is absolute."""
         return self.folder / path
@@ -285,7 +210,7 @@ class StationSettings(Section):
 
     def override(self, calibration: DecisionCalibration) -> DecisionCalibration:
         """Return a product's calibration with the thresholds that [decision] sets by hand."""
-        return replace(calibration, **self.decision.model_dump(exclude_none=True))
+        return calibration.overruled(self.decision.pass_above, self.decision.fail_above)
 
 
 def cross_mistakes(products: Iterable[str], chosen: str | None) -> list[str]:

@@ -197,7 +197,7 @@ def test_a_picture_that_cannot_be_read_is_a_fault(root: Path) -> None:
 def test_a_calibrated_product_shows_the_thresholds_in_force(root: Path) -> None:
     (root / "calibration" / "press" / "decision.toml").write_text("[screw]\npass_above = 0.93\nfitted_on = 110\n")
     settings(root, f"{SETTINGS}\n[decision]\nfail_above = 0.7\n")
-    assert only(root, "decision") == ("ok", "screw: pass_above 0.93, fail_above 0.7, fitted on 110 pictures")
+    assert only(root, "decision") == ("ok", "screw: pass_above 0.93, fail_above 0.7, fitted on 110 pictures, no escape rate is promised")
 
 
 def test_a_log_that_exists_is_counted(root: Path) -> None:

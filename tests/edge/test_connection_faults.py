@@ -1,6 +1,8 @@
 """The publisher against brokers that misbehave, played by a socket that sends what a test tells it to send."""
 
+import gc
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from inspector.core.inspection import Inspection
+from inspector.edge.access import Access
+from inspector.edge.connection import Connection
 from inspector.edge.log import Log
 from inspector.edge.messages import result_message
 from inspector.edge.publisher import Publisher
 from inspector.edge.topics import Topics
+from inspector.errors import PublishError
 from inspector.settings import MqttSection
 
 ACCEPTED = b"\x20\x03\x00\x00\x00"
@@ -140,3 +145,76 @@ def test_a_mistake_in_a_callback_is_told_and_does_not_silence_the_thread(play: P
     _, publisher = play(ACCEPTED)
     assert "a mistake in a callback" in fault_of(publisher)
     assert publisher.alive
+
+
+def test_a_mistake_while_an_acknowledgement_is_read_is_told_and_the_row_stays(
+    play: Play, tmp_path: Path, topics: Topics, make_inspection: Callable[..., Inspection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a mistake in a callback")
+
+    with Log(tmp_path / "log.db", "cell-3") as log:
+        log.append(make_inspection(), lambda inspection: result_message(inspection, topics))
+    monkeypatch.setattr("inspector.edge.connection.Connection._on_publish", broken)
+    _, publisher = play(ACCEPTED + b"\x40\x02\x00\x01")
+    assert "a mistake in a callback" in fault_of(publisher)
+    assert publisher.alive
+    assert publisher.depth == 1
+
+
+def test_a_name_that_no_server_knows_is_told_and_tried_again(tmp_path: Path, topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker, looked_up = ScriptedBroker(ACCEPTED), threading.Event()
+
+    def unknown(*_: object, **__: object) -> None:
+        looked_up.set()
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    publisher = Publisher(MqttSection(host="localhost", port=broker.port), topics, tmp_path / "log.db", {})
+    with monkeypatch.context() as name_servers:
+        name_servers.setattr(socket, "getaddrinfo", unknown)
+        publisher.start()
+        assert looked_up.wait(10)
+        assert "Temporary failure in name resolution; is the broker running, and are mqtt.host" in fault_of(publisher)
+    deadline = time.monotonic() + 15
+    while not publisher.connected:
+        assert time.monotonic() < deadline, "no new try"
+        time.sleep(0.01)
+    publisher.stop()
+    broker.close()
+
+
+def test_name_servers_that_do_not_answer_do_not_count_as_a_hung_thread(
+    tmp_path: Path, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer, minutes = threading.Event(), threading.Event(), [0.0]
+    clock = time.monotonic
+
+    def slow(*_: object, **__: object) -> None:
+        asked.set()
+        answer.wait(10)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    publisher = Publisher(MqttSection(), topics, tmp_path / "log.db", {})
+    publisher.start()
+    assert asked.wait(10)
+    monkeypatch.setattr("inspector.edge.publisher.time.monotonic", lambda: clock() + 60 * minutes[0])
+    is_alive = []
+    for minutes[0] in (4.0, 6.0):
+        is_alive.append(publisher.alive)
+    assert is_alive == [True, False]
+    minutes[0] = 0.0
+    answer.set()
+    publisher.stop()
+
+
+# paho leaves the socket of a failed TLS handshake to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_broker_that_never_answers_the_tls_handshake_is_given_up_before_the_keepalive_is_over() -> None:
+    broker = ScriptedBroker(b"")
+    connection = Connection(MqttSection(port=broker.port, keepalive_s=3600), "cell-3", Access(tls=ssl.create_default_context()), None)
+    connection._client.connect_timeout = 0.2
+    with pytest.raises(PublishError, match=r"timed out; is the broker running"):
+        connection.open()
+    broker.close()
+    gc.collect()

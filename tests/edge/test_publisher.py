@@ -90,6 +90,7 @@ def test_logged_inspections_arrive_in_order_with_cloudevents_attributes_and_leav
     attributes = dict(message.properties.UserProperty)
     body = json.loads(message.payload)
     assert message.properties.ContentType == "application/json"
+    assert not hasattr(message.properties, "MessageExpiryInterval"), "a result that waits must never vanish"
     assert attributes["specversion"] == "1.0"
     assert attributes["id"] == body["inspection_id"]
     assert attributes["source"] == "/plant/press/line1/cell-3"
@@ -212,14 +213,15 @@ def test_a_killed_process_loses_nothing_and_the_next_one_sends_the_rest(
 def test_a_denied_message_stays_until_the_access_list_allows_it_and_is_announced_once(
     broker: Any, subscribe: Any, start: Start, mqtt_to: ToMqtt, log_some: Any, path: Path
 ) -> None:
-    broker.acl.write_text("topic read #\ntopic write +/+/+/+/+/+/status\ntopic write +/+/+/+/+/+/info\n")
+    broker.acl.write_text("topic read #\ntopic write +/+/+/+/+/+/status\ntopic write +/+/+/+/+/+/info\ntopic write +/+/+/+/+/+/event\n")
     broker.start()
-    heard = subscribe(broker.port, "inspector/v1/+/+/+/+/result")
+    heard = subscribe(broker.port, "inspector/v1/+/+/+/+/+")
     publisher = start(mqtt_to(broker.port))
     log_some(0, 50)
     publisher.wake()
-    wait_until(lambda: events(path) == ["publish-refused"])
-    assert publisher.depth == 50
+    wait_until(lambda: [body["kind"] for body in heard.bodies("/event")] == ["publish-refused"])
+    assert events(path) == ["publish-refused"]
+    wait_until(lambda: publisher.depth == 50)
     broker.allow("topic readwrite #\n")
     wait_until(lambda: publisher.depth == 0)
     wait_until(lambda: len(heard.bodies("/result")) == 50)
@@ -239,6 +241,25 @@ def test_a_refused_topic_does_not_hold_up_the_others(
     wait_until(lambda: publisher.depth == 1)
     with Log(path, "cell-3") as log:
         assert [row.message.topic for row in log.outbox.pending(9)] == [topics.event]
+
+
+def test_a_status_that_the_broker_refuses_is_told_once_and_does_not_hold_up_the_results(
+    broker: Any, subscribe: Any, start: Start, mqtt_to: ToMqtt, log_some: Any, path: Path
+) -> None:
+    broker.acl.write_text("topic read #\ntopic write +/+/+/+/+/+/event\ntopic write +/+/+/+/+/+/info\ntopic write +/+/+/+/+/+/result\n")
+    broker.start()
+    publisher = start(mqtt_to(broker.port))
+    wait_until(lambda: events(path) == ["publish-refused"])
+    publisher.status("degraded", "a camera is away")
+    log_some(0, 20)
+    publisher.wake()
+    wait_until(lambda: publisher.depth == 0)
+    assert events(path) == ["publish-refused"]
+    broker.allow("topic readwrite #\n")
+    heard = subscribe(broker.port, "inspector/v1/+/+/+/+/status")
+    publisher.status("running")
+    wait_until(lambda: [body["state"] for body in heard.bodies("/status")] == ["running"])
+    wait_until(lambda: events(path) == ["publish-refused", "publish-accepted"])
 
 
 def test_a_message_that_is_too_long_for_the_broker_waits_and_the_others_go(

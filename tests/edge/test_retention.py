@@ -1,3 +1,4 @@
+import sqlite3
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.core.inspection import Inspection
+from inspector.edge.disk.checkpoint import Checkpoint
 from inspector.edge.log import Log
 from inspector.edge.outbox import Message
-from inspector.edge.retention import StoredImage, choose, retain, sweep
+from inspector.edge.retention import StoredImage, Swept, choose, retain
+from inspector.edge.retention import sweep as swept
 from inspector.settings import LogSection
 
 Make = Callable[..., Inspection]
@@ -24,6 +27,11 @@ def rules(**settings: Any) -> LogSection:
 
 def image(days: float, size: int = 100) -> StoredImage:
     return StoredImage(f"id-{days}", Path(f"{days}.png"), NOW - timedelta(days=days), size)
+
+
+def sweep(*arguments: Any, **settings: Any) -> tuple[int, int]:
+    done = swept(*arguments, **settings)
+    return done.images, done.verdicts
 
 
 def to_message(_inspection: Inspection) -> Message:
@@ -100,23 +108,71 @@ def test_the_file_shrinks_when_verdicts_go(tmp_path: Path, make_inspection: Make
 def test_the_loop_tells_once_that_sweeping_fails_and_once_that_it_works_again(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     path.write_text("no database " * 999)
-    stop, heard = threading.Event(), []
+    stop, heard, beats = threading.Event(), list[tuple[str, str | None]](), list[int]()
 
-    def hear(fault: str | None) -> None:
-        heard.append(fault)
+    def hear(kind: str, fault: str | None) -> None:
+        heard.append((kind, fault))
         if fault is None:
             stop.set()
         else:
             path.unlink()
 
-    retain(path, rules(min_free_bytes=0), stop, hear, period_s=0.01)
-    assert len(heard) == 2
-    assert "not an SQLite database" in str(heard[0])
+    retain(path, rules(min_free_bytes=0), stop, hear, lambda: beats.append(1), period_s=0.01)
+    assert [kind for kind, _ in heard] == ["retention-failed"] * 2
+    assert "not an SQLite database" in str(heard[0][1])
+    assert len(beats) >= 2
 
 
 def test_a_stopped_loop_sweeps_no_second_time(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
-    heard: list[str | None] = []
-    retain(tmp_path / "log.db", rules(min_free_bytes=0), stop, heard.append)
+    heard: list[tuple[str, str | None]] = []
+    retain(tmp_path / "log.db", rules(min_free_bytes=0), stop, lambda *fault: heard.append(fault))
     assert heard == []
+
+
+def test_a_disk_that_stays_too_full_is_a_fault_that_names_both_numbers(tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    heard: list[tuple[str, str | None]] = []
+    retain(tmp_path / "log.db", rules(min_free_bytes=10**15), stop, lambda *fault: heard.append(fault))
+    assert [kind for kind, _ in heard] == ["disk-low"]
+    assert "log.min_free_bytes asks for 1,000,000,000 MB" in str(heard[0][1])
+
+
+def test_more_pictures_than_one_batch_holds_go_in_several(tmp_path: Path, make_inspection: Make) -> None:
+    path = tmp_path / "log.db"
+    with Log(path, "cell-3") as log:
+        for number in range(11):
+            (tmp_path / f"{number}.png").write_bytes(b"x" * 100)
+            log.append(make_inspection(number, image_path=f"{number}.png", inspected_at=NOW - timedelta(days=11 - number)))
+    assert sweep(path, rules(min_free_bytes=1000), NOW, free_bytes=250, batch=3) == (8, 0)
+    assert sorted(file.name for file in tmp_path.glob("*.png")) == ["10.png", "8.png", "9.png"]
+
+
+def test_beside_a_long_reader_sweeping_goes_on_writing_goes_on_and_the_file_is_cut_when_it_ends(
+    tmp_path: Path, make_inspection: Make
+) -> None:
+    path = tmp_path / "log.db"
+    fill(path, make_inspection, 50)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM inspections").fetchone() == (50,)
+    fill(path, lambda number, **changes: make_inspection(number + 100, **changes), 20)
+    done = swept(path, rules(), NOW, free_bytes=PLENTY)
+    assert (done.verdicts, done.checkpoint.is_blocked) == (70, True)
+    assert done.checkpoint.wal_bytes > 0
+    assert reader.execute("SELECT count(*) FROM inspections").fetchone() == (50,), "a reader sees one instant"
+    with Log(path, "cell-3", busy_timeout_ms=0) as log:
+        log.append(make_inspection(500))
+    reader.execute("ROLLBACK")
+    reader.close()
+    done = swept(path, rules(), NOW, free_bytes=PLENTY)
+    assert (done.checkpoint.is_blocked, done.checkpoint.wal_bytes) == (False, 0)
+
+
+def test_a_reader_that_holds_a_long_file_is_told_with_the_way_to_find_it() -> None:
+    held = Swept(0, 0, PLENTY, Checkpoint(is_blocked=True, wal_bytes=65_000_000)).mistakes(rules())
+    assert "fuser" in held["wal-held"]
+    assert Swept(0, 0, PLENTY, Checkpoint(is_blocked=True, wal_bytes=1_000_000)).mistakes(rules()) == {}
+    assert Swept(0, 0, PLENTY, Checkpoint(is_blocked=False, wal_bytes=65_000_000)).mistakes(rules()) == {}

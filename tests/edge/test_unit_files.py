@@ -38,3 +38,8 @@ def test_the_unit_keeps_the_runtimes_from_calling_home() -> None:
     text = UNIT.read_text(encoding="utf-8")
     assert "ORT_DISABLE_TELEMETRY=1" in text
     assert "HF_HUB_OFFLINE=1" in text
+
+
+def test_a_reload_needs_no_program_that_a_bare_system_lacks() -> None:
+    reload = next(line for line in UNIT.read_text(encoding="utf-8").splitlines() if line.startswith("ExecReload="))
+    assert reload == 'ExecReload=/bin/sh -c "kill -HUP $MAINPID"'
