@@ -225,8 +225,8 @@ def _retention(settings: StationSettings, path: Path, notices: Notices) -> Itera
     """Run the retention thread."""
     stop = threading.Event()
 
-    def on_fault(message: str | None) -> None:
-        notices.put(("retention-failed", message) if message else ("retention-recovered", "old pictures and verdicts are removed again"))
+    def on_fault(kind: str, message: str | None) -> None:
+        notices.put((kind, message) if message else (f"{kind}-ended", "the fault is over"))
 
     thread = threading.Thread(target=retain, args=(path, settings.log, stop, on_fault), name="retention", daemon=True)
     thread.start()

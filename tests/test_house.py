@@ -20,6 +20,7 @@ DISTRIBUTIONS = {
     "pydantic_core": "pydantic",
     "sentence_transformers": "sentence-transformers",
     "sklearn": "scikit-learn",
+    "viva_genicam": "viva-genicam",
     "sqlite_utils": "sqlite-utils",
 }
 """Import names that differ from the distribution that brings them."""
