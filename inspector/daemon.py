@@ -17,10 +17,11 @@ from typing import TypeAlias
 
 from inspector.core.frame import Frame
 from inspector.edge.camera import CameraFault, Feed, FrameQueue, open_camera
-from inspector.edge.log import Log, database_path
+from inspector.edge.disk.opening import open_for_writing
+from inspector.edge.log import database_path
 from inspector.edge.pictures import PictureStore
 from inspector.edge.publisher import Publisher
-from inspector.edge.recorder import Recorder, Tally
+from inspector.edge.recorder import Recorder, Tally, rebuild_for
 from inspector.edge.reports import ReportStore
 from inspector.edge.retention import retain
 from inspector.edge.systemd import Systemd
@@ -81,16 +82,20 @@ def run(
     systemd.extend_timeout(60.0)
     with ExitStack() as parts:
         parts.enter_context(_told_to(systemd))
-        log = parts.enter_context(Log(path, settings.name))
+        opened = parts.enter_context(
+            open_for_writing(path, settings.name, settings.log, rebuild_for(settings), lambda: systemd.extend_timeout(600.0))
+        )
         publisher = parts.enter_context(_publisher(settings, path, say))
         pipeline = parts.enter_context(open_judge(settings, root))
         parts.enter_context(_retention(settings, path, notices))
         line = parts.enter_context(_cameras(settings, notices))
         link = parts.enter_context(open_link(settings, path, lambda *event: notices.put(event), line.queue.nudge))
-        recorder = Recorder(log, publisher, settings, PictureStore(path.parent, settings.log), Tally(), say)
+        recorder = Recorder(opened.log, publisher, settings, PictureStore(path.parent, settings.log), Tally(), say)
         rereading = rereading or Rereading(lambda: read_station(settings.folder))
         orders = Orders(pipeline, Surroundings(recorder, line, link, rereading, systemd))
-        recorder = replace(recorder, show=orders.logged)
+        recorder = replace(recorder, show=orders.logged, room=opened.room)
+        for event in opened.told:
+            recorder.note(*event)
         recorder.note("started", f"model {pipeline.predictor.name}, {len(line.feeds)} camera(s), log {path}")
         recorder.tell("running")
         systemd.ready(f"running, model {pipeline.predictor.name}")

@@ -345,8 +345,8 @@ def test_frames_that_wait_when_the_station_is_told_to_stop_are_judged(root: Path
 def test_what_another_thread_told_last_is_still_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told, stop = threading.Event(), threading.Event()
 
-    def retain(path: Path, rules: LogSection, stop: threading.Event, on_fault: Callable[[str | None], None]) -> None:
-        on_fault("the disk does not answer")
+    def retain(path: Path, rules: LogSection, stop: threading.Event, on_fault: Callable[[str, str | None], None]) -> None:
+        on_fault("retention-failed", "the disk does not answer")
         told.set()
 
     monkeypatch.setattr("inspector.daemon.retain", retain)
@@ -356,3 +356,16 @@ def test_what_another_thread_told_last_is_still_written(root: Path, monkeypatch:
     run(settings, root, stop, lambda _: wait_until(told.is_set))
     with Log(database_path(settings, root), "s1", read_only=True) as log:
         assert [event.kind for event in log.events()] == ["started", "retention-failed", "stopped"]
+
+
+def test_a_damaged_log_is_set_aside_and_the_station_goes_on_with_what_can_be_read(root: Path) -> None:
+    settings = write_station(root)
+    write_pictures(frames_of(settings), 2)
+    path = database_path(settings, root)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"SQLite format 3\0" + b"\xa5" * 8176)
+    go(settings, root)
+    with Log(path, "s1", read_only=True) as log:
+        assert len(list(log.find())) == 2
+        assert [event.kind for event in log.events()] == ["log-recovered", "started", "stopped"]
+    assert [file.read_bytes()[16:20] for file in path.parent.glob("*.damaged-*Z")] == [b"\xa5" * 4]

@@ -26,7 +26,7 @@ VERBS = {
     "run": "Run a station's daemon.",
     "inspect": "Judge pictures and print one JSON line for each.",
     "reports": "Import, list and search historical QC reports.",
-    "log": "Query a station's log of verdicts.",
+    "log": "Query a station's log of verdicts, back it up, salvage it.",
     "train": "Train and export a model.",
     "calibrate": "Measure what a station's verdicts rest on: thresholds with a promise on missed defects.",
     "demo": "Watch a station inspect real parts, from camera to MQTT subscriber.",

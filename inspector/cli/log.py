@@ -1,4 +1,4 @@
-"""``inspector log``: what a station has judged, as a table or as JSON lines."""
+"""``inspector log``: what a station has judged, as a table or as JSON lines; its files are the business of ``log_files``."""
 
 import re
 import time
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspector.cli.log_files import backup, salvage
 from inspector.core.inspection import Disposition, Inspection
 from inspector.errors import LogError
 from inspector.settings import StationSettings, read_station
@@ -47,7 +48,25 @@ _PIPED_WIDTH = 200
 """Columns where the output is no terminal."""
 
 
-@click.command
+class LogVerbs(click.Group):
+    """A group whose first word may be left out: ``inspector log STATION`` shows the station's verdicts."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``show`` before what is not a verb; a station of a verb's name is reached through it."""
+        wants_help = bool(args) and args[0] in {"-h", "--help"}
+        return super().parse_args(ctx, args if not args or wants_help or args[0] in self.commands else ["show", *args])
+
+
+@click.group(cls=LogVerbs, subcommand_metavar="[show] STATION | VERB ...")
+def command() -> None:
+    """Query a station's log of verdicts, copy it, or salvage a damaged one."""
+
+
+command.add_command(backup)
+command.add_command(salvage)
+
+
+@command.command("show")
 @click.argument("station")
 @click.option("--label", metavar="LABEL", help="Only verdicts with this label, in any region.")
 @click.option("--disposition", type=click.Choice(("pass", "fail", "review")), help="Only these verdicts.")
@@ -56,7 +75,7 @@ _PIPED_WIDTH = 200
 @click.option("--follow", "-f", is_flag=True, help="Go on with new verdicts as they come; end with Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as in the MQTT messages.")
 @click.pass_obj
-def command(
+def show_verdicts(
     root: Path,
     station: str,
     *,

@@ -6,10 +6,12 @@ It lives in the frame loop's thread, which owns the log's connection.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from inspector.core.frame import Frame
 from inspector.core.inspection import Inspection
 from inspector.core.latency import Latencies
+from inspector.edge.disk.room import Room
 from inspector.edge.log import Event, Log
 from inspector.edge.messages import event_message, result_message
 from inspector.edge.outbox import Message
@@ -17,7 +19,7 @@ from inspector.edge.payload import State
 from inspector.edge.pictures import PictureStore
 from inspector.edge.publisher import Publisher
 from inspector.edge.topics import Topics
-from inspector.errors import LogError
+from inspector.errors import DiskFull, LogError
 from inspector.settings import StationSettings
 
 
@@ -56,6 +58,9 @@ class Recorder:
     show: Callable[[Frame, Inspection], None] = lambda _frame, _inspection: None
     """Gets each frame and what was logged of it: for optional outputs and commands; must not wait or fail."""
 
+    room: Room | None = None
+    """What is done about a full disk; None stops the station at once."""
+
     @property
     def is_alive(self) -> bool:
         """True while the publisher's thread works; without MQTT always."""
@@ -69,11 +74,24 @@ class Recorder:
         for frame, judged in zip(frames, inspections, strict=True):
             if self.log.get(judged.inspection_id) is not None:
                 continue  # a watched folder delivers its old files again after a restart: logged, counted and kept once
-            logged = self.log.append(self._with_picture(judged, frame), self._result if self.publisher else None)
+            logged = self._append(self._with_picture(judged, frame))
             self.tally.to_row.add((time.monotonic_ns() - frame.grabbed_ns) / 1e6)
             self.tally.logged += 1
             self._wake()
             self.show(frame, logged)
+
+    def _append(self, judged: Inspection) -> Inspection:
+        """Log one inspection; on a full disk clear up first. Raises ``DiskFull`` if nothing is left that may go."""
+        message = self._result if self.publisher else None
+        try:
+            return self.log.append(judged, message)
+        except DiskFull:
+            if self.room is None:
+                raise
+            swept = self.room.make()
+        logged = self.log.append(judged, message)
+        self.note("disk-cleared", str(swept))
+        return logged
 
     def note(self, kind: str, detail: str) -> None:
         """Log an event, queue its message and say it."""
@@ -103,8 +121,7 @@ class Recorder:
         return kept
 
     def _result(self, inspection: Inspection) -> Message:
-        product = self.settings.products.get(inspection.product)
-        return result_message(inspection, Topics.of(self.settings), product.label_set() if product else None)
+        return _result_of(self.settings, inspection)
 
     def _event(self, event: Event) -> Message:
         return event_message(event, Topics.of(self.settings))
@@ -112,3 +129,13 @@ class Recorder:
     def _wake(self) -> None:
         if self.publisher is not None:
             self.publisher.wake()
+
+
+def rebuild_for(settings: StationSettings) -> Callable[[Inspection], Message] | None:
+    """Return what makes the message about a logged inspection, None if the station publishes nothing."""
+    return partial(_result_of, settings) if settings.mqtt.enabled else None
+
+
+def _result_of(settings: StationSettings, inspection: Inspection) -> Message:
+    product = settings.products.get(inspection.product)
+    return result_message(inspection, Topics.of(settings), product.label_set() if product else None)

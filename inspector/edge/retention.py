@@ -53,6 +53,10 @@ class Swept:
     checkpoint: Checkpoint
     """What became of the write-ahead log."""
 
+    def __str__(self) -> str:
+        """Tell it in words."""
+        return f"{self.images} pictures and {self.verdicts} published verdicts removed; {self.free_bytes / 1e6:,.0f} MB free"
+
     def mistakes(self, rules: LogSection) -> dict[str, str]:
         """Return what is wrong although the sweep did what it may do: kind of fault and its detail."""
         found = {}

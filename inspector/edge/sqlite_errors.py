@@ -43,6 +43,8 @@ def as_log_error(path: Path, action: str) -> Iterator[None]:
         name = getattr(error, "sqlite_errorname", "") or ""
         kind = _kind(name, path)
         raise kind(f"{path}: cannot {action}: {error}; {advice('SQLITE_FULL' if kind is DiskFull else name)}") from error
+    except UnicodeDecodeError as error:  # SQLite's own message may quote what is damaged
+        raise LogDamaged(f"{path}: cannot {action}: text in it is damaged; {advice('SQLITE_CORRUPT')}") from error
     except OSError as error:
         kind = DiskFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else LogError
         raise kind(f"{path}: cannot {action}: {error.strerror or error}; check the path and its permissions") from error

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 Row: TypeAlias = tuple[Any, ...]
 """Row id, then the columns that were asked for."""
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged file raises; the second one where SQLite's message quotes damaged text."""
 _BLIND = 100_000
 """Row ids tried beyond the last one known, where nothing tells how many there were."""
 
@@ -38,7 +40,7 @@ class Reading:
             for row in self._select("ORDER BY rowid"):
                 low = row[0]
                 yield row
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             pass  # the rest is looked for from the other end
         else:
             self.is_whole = True
@@ -47,7 +49,7 @@ class Reading:
             for row in self._select("WHERE rowid > ? ORDER BY rowid DESC", low or 0):
                 high = row[0]
                 yield row
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             pass  # and between the two, one by one
         last = self._last_known(low or 0) if high is None else high - 1
         yield from self._one_by_one((low or 0) + 1, last)
@@ -56,7 +58,7 @@ class Reading:
         for row_id in range(first, last + 1):
             try:
                 found = self._select("WHERE rowid = ?", row_id).fetchone()
-            except sqlite3.DatabaseError:
+            except UNREADABLE:
                 self.lost += 1
                 continue
             if found is not None:
@@ -73,7 +75,7 @@ class Reading:
             query = f"SELECT max(rowid) FROM (SELECT rowid FROM {self.table} INDEXED BY {name})"  # noqa: S608 - names from the schema
             try:
                 highest = max(highest, int(self.connection.execute(query).fetchone()[0] or 0))
-            except sqlite3.DatabaseError:
+            except UNREADABLE:
                 continue
         return highest
 
@@ -82,7 +84,7 @@ class Reading:
         query = "SELECT name FROM pragma_index_list(?) WHERE partial = 0"
         try:
             return [f'"{name}"' for (name,) in self.connection.execute(query, (self.table,))]
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             return []
 
     def _select(self, condition: str, *values: object) -> sqlite3.Cursor:

@@ -4,6 +4,7 @@ A verdict is written only while the reserve is held. So the last free bytes are 
 closing published messages and for the words that tell why the station stopped.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from inspector.settings import LogSection
 
 _LEAST_BYTES = 8_000_000
 """What must be free beside the reserve after clearing up, as far as there are pictures to remove."""
+
+_WORTH_BYTES = 4_000_000
+"""What must be free beside the reserve before judging goes on: about the length of a write-ahead log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Room:
 
     def secure(self) -> Swept | None:
         """Take the reserve, clearing up first if there is no room for it; return what was removed. Raises ``DiskFull``."""
-        return None if self.reserve.take() else self.make()
+        return None if self.reserve.is_held or self._take() else self.make()
 
     def make(self) -> Swept:
         """Clear up with the reserve's own space; return what was removed. Raises ``DiskFull`` if that does not make room again.
@@ -43,9 +47,18 @@ class Room:
             swept = sweep(self.database, rules, now())
         except DiskFull as error:
             raise self._nothing_left() from error
-        if self.reserve.take():
+        if self._take():
             return swept
         raise self._nothing_left()
+
+    def _take(self) -> bool:
+        """Take the reserve, if so much room is left beside it that judging is worth while."""
+        if not self.reserve.take():
+            return False
+        if self.reserve.size_bytes == 0 or shutil.disk_usage(self.database.parent).free >= _WORTH_BYTES:
+            return True
+        self.reserve.give_up()
+        return False
 
     def _nothing_left(self) -> DiskFull:
         """Say why the station must stop, and what to do."""

@@ -15,7 +15,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from inspector.core.inspection import Inspection
-from inspector.edge.disk.readable import Reading
+from inspector.edge.disk.readable import UNREADABLE, Reading
 from inspector.edge.instants import from_text
 from inspector.edge.outbox import Message, Outbox
 from inspector.edge.rows import from_row
@@ -139,7 +139,7 @@ def _columns(damaged: sqlite3.Connection, fresh: Database, table: str) -> list[s
     query = "SELECT name FROM pragma_table_info(?)"
     try:
         old = {name for (name,) in damaged.execute(query, (table,))}
-    except sqlite3.DatabaseError:
+    except UNREADABLE:
         return []
     return [name for (name,) in fresh.conn.execute(query, (table,)) if name in old]
 
@@ -148,7 +148,7 @@ def _has_schema(damaged: sqlite3.Connection) -> bool:
     """Return True if the damaged database can at least tell which tables it has."""
     try:
         return bool(damaged.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
-    except sqlite3.DatabaseError:
+    except UNREADABLE:
         return False
 
 
@@ -207,6 +207,6 @@ def _given(damaged: sqlite3.Connection, table: str) -> int | None:
     """Return the last number that a table gave, None if that cannot be read."""
     try:
         row = damaged.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-    except sqlite3.DatabaseError:
+    except UNREADABLE:
         return None
     return int(row[0]) if row and isinstance(row[0], int) else 0

@@ -45,7 +45,6 @@ def check(path: Path, limit_s: float | None = None) -> Soundness:
 def _quick_check(path: Path, limit_s: float | None) -> list[str] | None:
     """Return SQLite's findings, None if the time was over. SQLite errors pass through."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0, isolation_level=None)
-    connection.text_factory = lambda text: text.decode("utf-8", "replace")  # a finding may quote what is damaged
     # The progress handler is not called inside this check in SQLite 3.40; an interrupt from another thread is heard at every page.
     timer = threading.Timer(limit_s, connection.interrupt) if limit_s is not None else None
     try:
