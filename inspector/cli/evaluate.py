@@ -1,0 +1,136 @@
+"""``inspector evaluate``: what a station's verdicts are worth, measured on labelled pictures that it has not learnt from."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from inspector.cli.data_options import DataChoice, data_options
+from inspector.errors import InspectorError
+from inspector.settings import StationSettings, read_station
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from inspector.training.judged import Judged
+    from inspector.training.measures import Measures, Rate
+    from inspector.training.picture import Picture
+
+_FEW_GROUPS = 20
+"""Below so many parts the intervals themselves are shaky."""
+
+
+@click.command
+@click.argument("station")
+@data_options()
+@click.option("--split", type=click.Choice(("val", "test")), default="val", show_default=True, help="Which pictures.")
+@click.option("--product", help="Product of the pictures. Default: the station's.")
+@click.option("--no-reports", is_flag=True, help="Judge without the historical reports.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for page and pictures. Default: var/STATION/evaluate."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON document alone.")
+@click.pass_obj
+def command(
+    root: Path,
+    station: str,
+    *,
+    data: DataChoice,
+    split: Literal["val", "test"],
+    product: str | None,
+    no_reports: bool,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Judge labelled pictures as STATION would and say how often it is right, with 95 % intervals over groups.
+
+    Writes evaluation.html, its pictures and evaluation.json. Thresholds are those in force; escapes and false rejects are counted at them.
+    """
+    settings = read_station(root / "calibration" / station)
+    product = product or settings.default_product
+    if product not in settings.products:
+        raise click.BadParameter(f"{product!r} is not one of the products {', '.join(settings.products)}", param_hint="--product")
+    labelled = data.read(settings.products[product].label_set(), split=split, needed=())
+    if not labelled.pictures:
+        raise InspectorError(f"{data.folder}: no picture to evaluate with in {split}; docs/data.md shows how folders are laid out")
+    judged, model = _judged(settings, root, product, labelled.pictures, use_reports=not no_reports)
+    facts = {
+        "station": station,
+        "product": product,
+        "split": split,
+        "data": f"{data.folder.name} ({labelled.data_hash[:12]})",
+        "reports": "off" if no_reports else "on",
+        "model": model,
+        "evaluated_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    folder = out or root / "var" / station / "evaluate"
+    measures, document = _written(folder, judged, facts)
+    if as_json:
+        click.echo(json.dumps(document))
+        return
+    _tell(measures, facts)
+    click.echo(f"page: {folder / 'evaluation.html'}")
+
+
+def _judged(
+    settings: StationSettings, root: Path, product: str, pictures: "Sequence[Picture]", *, use_reports: bool
+) -> "tuple[Judged, str]":
+    """Judge with progress on stderr; return what was said and the model's name."""
+    from rich.console import Console  # noqa: PLC0415 - quick --help
+    from rich.progress import Progress  # noqa: PLC0415 - as above
+
+    from inspector.daemon import open_judge  # noqa: PLC0415 - as above
+    from inspector.training.judged import judge  # noqa: PLC0415 - as above
+
+    with (
+        open_judge(settings, root, use_reports=use_reports) as pipeline,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
+        task = progress.add_task(f"judging {len(pictures)} pictures", total=len(pictures))
+        judged = judge(pipeline, product, pictures, settings.name, tell=lambda: progress.advance(task))
+        return judged, pipeline.predictor.name
+
+
+def _written(folder: Path, judged: "Judged", facts: dict[str, str]) -> "tuple[Measures, dict[str, Any]]":
+    """Write page, pictures and document; return numbers and document."""
+    from inspector.training.evaluation_page import page  # noqa: PLC0415 - quick --help
+    from inspector.training.figures import draw_all  # noqa: PLC0415 - as above
+    from inspector.training.measures import measure  # noqa: PLC0415 - as above
+
+    measures = measure(judged)
+    title = f"{facts['station']}: {facts['product']}, {facts['split']}"
+    pictures = draw_all(folder, judged, measures, title)
+    document = {**facts, "labels": list(judged.names), **measures.to_dict()}
+    (folder / "evaluation.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    (folder / "evaluation.html").write_text(page(title, facts, measures, pictures), encoding="utf-8")
+    return measures, document
+
+
+def _tell(measures: "Measures", facts: dict[str, str]) -> None:
+    """Print the numbers as tables."""
+    from rich.console import Console  # noqa: PLC0415 - quick --help
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    console = Console()
+    table = Table("", "value", "95 % interval", title=f"{facts['product']}, {measures.n} pictures of {measures.groups} groups")
+    rates = {"accuracy": measures.accuracy, "macro-F1": measures.macro_f1, "escapes": measures.escapes}
+    for name, rate in (rates | {"false rejects": measures.false_rejects, "reviews": measures.reviews}).items():
+        table.add_row(name, *_cells(rate))
+    table.add_row("ECE", f"{measures.ece:.3f}", "")
+    console.print(table)
+    labels = Table("label", "n", "found", "interval", "false alarms", "interval")
+    for name, label in measures.per_label.items():
+        labels.add_row(name, str(label.n), *_cells(label.recall), *_cells(label.false_alarms))
+    console.print(labels)
+    if measures.groups < _FEW_GROUPS:
+        console.print(f"note: {measures.groups} groups are few: another part may give quite other numbers", highlight=False)
+    if measures.unjudged:
+        console.print(f"{measures.unjudged} pictures could not be judged and went to review", highlight=False)
+
+
+def _cells(rate: "Rate") -> tuple[str, str]:
+    numbers = rate.to_dict()
+    value, low = numbers["value"], numbers["low"]
+    return ("-" if value is None else f"{value:.3f}", "" if low is None else f"{low:.3f} .. {rate.high:.3f}")
