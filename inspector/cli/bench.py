@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 @click.option("--frames", default=300, show_default=True, type=click.IntRange(min=10), help="Frames of each load.")
 @click.option("--rate", default=10.0, show_default=True, type=click.FloatRange(min=0.1), help="Frames a second of the throttled load.")
 @click.option("--size", default="1920x1080", show_default=True, help="Resize pictures to WIDTHxHEIGHT; 'as-is' leaves them.")
+@click.option("--log", "log_alone", is_flag=True, help="Measure the log alone: an empty one against one of --rows verdicts. No model.")
+@click.option("--rows", default=1_000_000, show_default=True, type=click.IntRange(min=1000), help="With --log: verdicts of the full one.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of the card.")
 @click.pass_obj
-def command(root: Path, station: str, frames: int, rate: float, size: str, as_json: bool) -> None:
+def command(root: Path, station: str, frames: int, rate: float, size: str, log_alone: bool, rows: int, as_json: bool) -> None:
     """Measure STATION: capture to committed row, throttled and flat out, split into stages. No broker is needed."""
     from inspector.bench import machine  # noqa: PLC0415 - quick --help
 
+    if log_alone:
+        _bench_log(root, rows, max(frames, 1000), as_json=as_json)
+        return
     loads = list(_loads(root, station, frames, rate, _size(size)))
     here = machine()
     if as_json:
@@ -78,4 +83,34 @@ def _print_card(loads: "list[Load]", title: str) -> None:
     for stage in loads[0].stages_ms:
         table.add_row(f"  {stage}, median ms", *(f"{load.stages_ms[stage]:.1f}" for load in loads))
     table.add_row("CPU time a frame, ms", *(f"{load.cpu_ms:.0f}" for load in loads))
+    Console().print(table)
+
+
+def _bench_log(root: Path, rows: int, cycles: int, *, as_json: bool) -> None:
+    """Measure the log alone, on the disk that holds the stations' logs, and print it."""
+    from rich.console import Console  # noqa: PLC0415 - quick --help
+    from rich.progress import Progress  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    from inspector.bench import machine  # noqa: PLC0415 - as above
+    from inspector.bench_log import bench_log  # noqa: PLC0415 - as above
+
+    place = root / "var"
+    place.mkdir(exist_ok=True)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(f"filling {rows:,} rows", total=rows)
+        costs = bench_log(place, rows, cycles, lambda done, _all: progress.update(bar, completed=done))
+    if as_json:
+        click.echo(json.dumps({**machine(), "log": [cost.to_dict() for cost in costs]}))
+        return
+    table = Table("", *(f"{cost.rows:,} rows" for cost in costs), title=f"the log alone, {costs[0].cycles} verdicts each, in turns")
+    for key, title in (
+        ("commit_p50_ms", "commit, p50, ms"),
+        ("commit_p99_ms", "commit, p99, ms"),
+        ("close_p50_ms", "read and close the message, p50, ms"),
+        ("close_p99_ms", "read and close the message, p99, ms"),
+        ("row_bytes", "bytes a verdict that stay"),
+        ("written_bytes", "bytes a verdict that are written"),
+    ):
+        table.add_row(title, *(f"{getattr(cost, key):,}" for cost in costs))
     Console().print(table)
