@@ -12,13 +12,14 @@ TORCH_INDEX ?= auto
 VERDICTS ?= 10000
 SEED ?= 1
 MINUTES ?= 120
+INPUTS ?= 10000
 VENV := .venv
 BIN := $(VENV)/bin
 
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs faults soak clean
+.PHONY: help demo test check bench docs faults soak malformed clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +45,9 @@ faults: $(VENV)/.dev ## prove that no verdict is lost: kills, outages, silence, 
 
 soak: $(VENV)/.dev ## run the demo station for MINUTES=n and watch memory, descriptors, log and latency
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+malformed: $(VENV)/.dev ## send INPUTS=n malformed inputs to every door: settings, commands, reports, pictures, database files
+	@$(BIN)/python -m tests.malformed --inputs $(INPUTS) --seed $(SEED)
 
 docs: $(VENV)/.dev ## write the generated tables of docs/
 	@$(BIN)/inspector docs

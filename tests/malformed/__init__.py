@@ -1,0 +1,1 @@
+"""Thousands of malformed inputs at every door of the program: settings, commands, reports, pictures, database files."""
