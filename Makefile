@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs faults soak clean
+.PHONY: help demo test check bench docs faults soak systemd clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +44,9 @@ faults: $(VENV)/.dev ## prove that no verdict is lost: kills, outages, silence, 
 
 soak: $(VENV)/.dev ## run the demo station for MINUTES=n and watch memory, descriptors, log and latency
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+systemd: $(VENV)/.dev ## prove the unit under the real systemd, in namespaces of its own; needs root
+	@$(BIN)/python -m tests.systemd
 
 docs: $(VENV)/.dev ## write the generated tables of docs/
 	@$(BIN)/inspector docs
