@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from tests.systemd.machine import Machine, booted, missing, wait_for
-from tests.systemd.stage import PASSWORD, STATION, STATUS_TOPIC, write_stage
+from tests.systemd.stage import PASSWORD, PYTHON, STATION, STATUS_TOPIC, write_stage
 
 _UNIT = f"inspector@{STATION}.service"
 _LONGEST_STOP_S = 30.0
@@ -113,7 +113,7 @@ def _exposure(machine: Machine) -> tuple[bool, str]:
 
 def _events(machine: Machine, kind: str) -> list[str]:
     """Return what the log tells of a kind of event, read by the user of the daemon."""
-    program = ("env", "LD_LIBRARY_PATH=/opt/inspector/python/lib", "/opt/inspector/python/bin/python3", "-c", _QUERY)
+    program = ("env", "LD_LIBRARY_PATH=/opt/inspector/python/lib", PYTHON, "-c", _QUERY)
     done = machine.run("runuser", "-u", "inspector", "--", *program, f"/var/lib/inspector/{STATION}.db", kind)
     return [str(detail) for detail in json.loads(done.stdout or "[]")]
 

@@ -1,6 +1,7 @@
 """The files that make the booted machine a station: package, unit, drop-ins, settings, tiny model, broker with a password."""
 
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -11,10 +12,12 @@ STATION = "s1"
 PASSWORD = "a-password-that-nobody-may-see"
 STATUS_TOPIC = f"inspector/v1/plant/press/line1/{STATION}/status"
 _UNITS = Path(__file__).parents[2] / "systemd"
-_PROGRAM = """\
+PYTHON = f"/opt/inspector/python/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+"""Our own interpreter, where the user of the daemon may run it."""
+_PROGRAM = f"""\
 #!/bin/sh
 export PYTHONPATH=/opt/inspector/source:/opt/inspector/packages PYTHONDONTWRITEBYTECODE=1 LD_LIBRARY_PATH=/opt/inspector/python/lib
-exec /opt/inspector/python/bin/python3 -m inspector "$@"
+exec {PYTHON} -m inspector "$@"
 """
 _BROKER = "listener 1883 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto/users\npersistence false\n"
 _PARTS = "systemd-journald.service mosquitto.service"
