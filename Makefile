@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs faults soak malformed clean
+.PHONY: help demo test check bench docs faults soak malformed systemd clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -48,6 +48,9 @@ soak: $(VENV)/.dev ## run the demo station for MINUTES=n and watch memory, descr
 
 malformed: $(VENV)/.dev ## send INPUTS=n malformed inputs to every door: settings, commands, reports, pictures, database files
 	@$(BIN)/python -m tests.malformed --inputs $(INPUTS) --seed $(SEED)
+
+systemd: $(VENV)/.dev ## prove the unit under the real systemd, in namespaces of its own; needs root
+	@$(BIN)/python -m tests.systemd
 
 docs: $(VENV)/.dev ## write the generated tables of docs/
 	@$(BIN)/inspector docs

@@ -32,7 +32,8 @@ def command(root: Path, station: str, overrides: tuple[str, ...]) -> None:
     except SettingsError as error:
         if not overrides or error.source.startswith("--set"):
             raise
-        raise SettingsError(" ".join([error.source, *(f"--set {text}" for text in overrides)]), error.mistakes) from None
+        # The keys alone: a value may be a password that was given in the wrong place.
+        raise SettingsError(" ".join([error.source, *(f"--set {text.partition('=')[0]}" for text in overrides)]), error.mistakes) from None
     stop, reload_asked = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -65,6 +66,6 @@ def overruled(table: dict[str, object], overrides: tuple[str, ...]) -> dict[str,
                 break
             place = place.setdefault(section, {})
         if not isinstance(place, dict):
-            raise SettingsError(f"--set {override}", [f"{key}: its parent is a value, not a section"])
+            raise SettingsError(f"--set {key}", [f"{key}: its parent is a value, not a section"])
         place[last] = value
     return table

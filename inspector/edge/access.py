@@ -40,7 +40,15 @@ def _password(mqtt: MqttSection, base: Path, environ: Mapping[str, str]) -> str 
         return _read(path, "mqtt.password_file")
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     path = Path(credentials or "") / "mqtt-password"
-    return _read(path, "the systemd credential mqtt-password") if credentials and path.exists() else None
+    return _read(path, "the systemd credential mqtt-password") if credentials and _is_there(path) else None
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether a file exists or may do so: a folder that is closed to us is told when the file is read."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
 
 
 def _check_private(path: Path, key: str) -> None:

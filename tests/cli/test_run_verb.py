@@ -76,8 +76,7 @@ def test_an_override_below_a_value_is_refused() -> None:
 def test_a_wrong_override_is_named_with_its_key_and_its_origin(root: Path) -> None:
     done = run(root, "s1", "--set", "mqtt.hots=x", "--set", "mqtt.port=high")
     assert done.exit_code == 1
-    assert "--set mqtt.hots=x --set mqtt.port=high" in done.stderr
-    assert "2 mistakes" in done.stderr
+    assert "--set mqtt.hots --set mqtt.port: 2 mistakes" in done.stderr
     assert "mqtt.hots: unknown key; did you mean 'host'?" in done.stderr
     assert "mqtt.port" in done.stderr
 

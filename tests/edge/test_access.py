@@ -1,4 +1,5 @@
 import gc
+import os
 import shutil
 import ssl
 import subprocess
@@ -41,6 +42,17 @@ def test_the_password_comes_from_systemds_credential_if_no_file_is_set(tmp_path:
     secret(tmp_path / "mqtt-password", "s3cret\n", 0o440)
     assert read_access(MqttSection(username="u"), tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).password == "s3cret"
     assert read_access(MqttSection(username="u"), tmp_path, {}).password is None
+
+
+def test_a_credential_that_may_not_be_read_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o000)
+    user = os.geteuid()
+    os.seteuid(user or 65534)  # root may enter every folder
+    try:
+        with pytest.raises(PublishError, match=r"mqtt-password: cannot be read .*Permission denied"):
+            read_access(MqttSection(username="u"), tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path / "closed")})
+    finally:
+        os.seteuid(user)
 
 
 @pytest.mark.parametrize(
