@@ -19,14 +19,16 @@ from inspector.core.frame import Frame
 from inspector.edge.camera import CameraFault, Feed, FrameQueue, open_camera
 from inspector.edge.disk.opening import open_for_writing
 from inspector.edge.log import database_path
+from inspector.edge.memory import MemoryLimit
 from inspector.edge.pictures import PictureStore
 from inspector.edge.publisher import Publisher
 from inspector.edge.recorder import Recorder, Tally, rebuild_for
 from inspector.edge.reports import ReportStore
 from inspector.edge.retention import retain
+from inspector.edge.spoken import spoken
 from inspector.edge.systemd import Systemd
 from inspector.edge.topics import Topics
-from inspector.errors import InspectorError
+from inspector.errors import InspectorError, RestartNeeded
 from inspector.orders import Orders, Rereading, Surroundings, open_link
 from inspector.pipeline import NoReports, Pipeline, Product, Reports
 from inspector.settings import StationSettings, read_camera_calibrations, read_decision, read_station
@@ -99,17 +101,22 @@ def run(
         recorder.note("started", f"model {pipeline.predictor.name}, {len(line.feeds)} camera(s), log {path}")
         recorder.tell("running")
         systemd.ready(f"running, model {pipeline.predictor.name}")
-        _loop(orders, line, recorder, notices, systemd, stop)
+        excess = _loop(orders, line, recorder, notices, systemd, stop)
         systemd.stopping("judging the frames in hand")
         line.stop()
         _judge_waiting(orders, line, recorder)
         _note_all(notices, recorder)
+        if excess:
+            recorder.note("memory-limit", excess)
         recorder.note("stopped", json.dumps(recorder.tally.to_dict(line.queue.dropped)))
+    if excess:  # only now: the outbox has had its time, and the broker knows that the station stopped in order
+        raise RestartNeeded(f"{excess}; stopped in order, to be started anew")
     return recorder.tally
 
 
-def _loop(orders: Orders, line: "Line", recorder: Recorder, notices: Notices, systemd: Systemd, stop: threading.Event) -> None:
-    """Judge and record frames until told to stop or until every replay is over and nothing waits."""
+def _loop(orders: Orders, line: "Line", recorder: Recorder, notices: Notices, systemd: Systemd, stop: threading.Event) -> str:
+    """Judge and record frames until told to stop, nothing is left, or memory passes its limit; return what it passes."""
+    memory = MemoryLimit(recorder.settings.health.max_rss_bytes)
     ping_every_s, pinged_s = systemd.watchdog_period_s(), 0.0
     while not stop.is_set():
         is_over = line.is_over  # asked before taking: what came in since is still taken
@@ -117,12 +124,15 @@ def _loop(orders: Orders, line: "Line", recorder: Recorder, notices: Notices, sy
         if frames:
             _judge(frames, orders, recorder)
         elif is_over:
-            return
+            return ""
         orders.attend()
         _note_all(notices, recorder)
         if ping_every_s is not None and time.monotonic() - pinged_s >= ping_every_s and recorder.is_alive:
             systemd.ping()
             pinged_s = time.monotonic()
+        if excess := memory.excess():
+            return excess
+    return ""
 
 
 def _note_all(notices: Notices, recorder: Recorder) -> None:
@@ -220,7 +230,8 @@ def _publisher(settings: StationSettings, path: Path, say: Callable[[str], None]
     finally:
         try:
             if not publisher.drain(settings.health.stop_timeout_s / 2):
-                say(f"{publisher.depth} message(s) wait in the outbox; they are published at the next start")
+                waiting = f"{publisher.depth} message(s) wait in the outbox; they are published at the next start"
+                say(spoken(settings, "outbox-waiting", waiting))
         finally:
             publisher.stop(reason)
 

@@ -17,7 +17,7 @@ from inspector.demo.broker import Broker, running_broker
 from inspector.demo.subscriber import Subscriber
 from inspector.edge.log import Log, database_path
 from inspector.edge.systemd import Systemd
-from inspector.errors import CheckpointError, LogError
+from inspector.errors import CheckpointError, LogError, RestartNeeded
 from inspector.settings import LogSection, StationSettings, read_station
 from tests.conftest import Tiny
 from tests.edge.conftest import wait_until
@@ -91,7 +91,7 @@ def test_without_a_broker_the_station_works_and_its_outbox_keeps_every_message(r
         assert waiting.count("result") == 4
         assert waiting.count("event") == 2
         assert "broker-lost" in [event.kind for event in log.events()]
-    assert "6 message(s) wait in the outbox; they are published at the next start" in said
+    assert "s1 outbox-waiting: 6 message(s) wait in the outbox; they are published at the next start" in said
 
 
 def test_what_waited_without_a_broker_is_published_at_the_next_start(root: Path, broker: Broker) -> None:
@@ -369,3 +369,14 @@ def test_a_damaged_log_is_set_aside_and_the_station_goes_on_with_what_can_be_rea
         assert len(list(log.find())) == 2
         assert [event.kind for event in log.events()] == ["log-recovered", "started", "stopped"]
     assert [file.read_bytes()[16:20] for file in path.parent.glob("*.damaged-*Z")] == [b"\xa5" * 4]
+
+
+def test_memory_above_its_limit_stops_the_station_in_order_and_asks_for_a_restart(root: Path) -> None:
+    settings = write_station(root)
+    names = write_pictures(frames_of(settings), 1)
+    health = settings.health.model_copy(update={"max_rss_bytes": 1})
+    with pytest.raises(RestartNeeded, match="max_rss_bytes"):
+        go(settings.model_copy(update={"health": health}), root)
+    with Log(database_path(settings, root), "s1", read_only=True) as log:
+        assert {row.frame_id for row in log.find()} <= {*names}
+        assert {"memory-limit", "stopped"} <= {event.kind for event in log.events()}

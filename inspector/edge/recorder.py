@@ -18,6 +18,7 @@ from inspector.edge.outbox import Message
 from inspector.edge.payload import State
 from inspector.edge.pictures import PictureStore
 from inspector.edge.publisher import Publisher
+from inspector.edge.spoken import spoken
 from inspector.edge.topics import Topics
 from inspector.errors import DiskFull, LogError
 from inspector.settings import StationSettings
@@ -95,7 +96,7 @@ class Recorder:
 
     def note(self, kind: str, detail: str) -> None:
         """Log an event, queue its message and say it."""
-        self.say(f"{self.settings.name} {kind}: {detail}")
+        self.say(spoken(self.settings, kind, detail))
         self.log.event(kind, detail, self._event if self.publisher else None)
         self._wake()
 

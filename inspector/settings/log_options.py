@@ -28,8 +28,6 @@ class HealthSection(Section):
     """Life signs."""
 
     stop_timeout_s: float = Field(10.0, gt=0.0, le=60.0, description="How long a stop may take to empty the outbox.")
-    metrics_port: int = Field(0, ge=0, le=65535, description="Port on 127.0.0.1 that shows figures to Prometheus; 0: none.")
-    metrics_every_s: float = Field(10.0, ge=0.0, le=3600.0, description="Pause between messages on topic metrics, seconds; 0: none.")
     max_rss_bytes: int = Field(
         0, ge=0, description="Memory of the daemon above which it stops in order, to be started anew by systemd; 0: no limit."
     )
