@@ -14,6 +14,9 @@ from inspector.settings import StationSettings, read_camera_calibration, read_st
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from inspector.training.lens.board import Board, View
     from inspector.training.lens.fit import Lens
 
@@ -50,6 +53,7 @@ class Squares(click.ParamType[tuple[int, int]]):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Picture of the board lying on the part's plane: gives mm_per_px.",
 )
+@click.option("--white", type=_FOLDER, help="Folder with pictures of an even white surface: gives the flat field.")
 @click.pass_obj
 def subject(
     root: Path,
@@ -62,6 +66,7 @@ def subject(
     marker_mm: float | None,
     max_error: float,
     scale_picture: Path | None,
+    white: Path | None,
 ) -> None:
     """Measure the lens of a camera of STATION on pictures of a flat board, and write it into the station's camera.toml.
 
@@ -74,8 +79,9 @@ def subject(
     views = _views(board, pictures)
     lens = _lens(views, max_error, f"{station}: {camera}")
     scale = None if scale_picture is None else _scale(board, scale_picture, lens, views[0].size)
+    gain = None if white is None else _gain(white, views[0].size)
     shown = _show(settings, root, camera, views, lens)
-    _write(settings, camera, _calibration(old, lens, scale), _story(views, lens))
+    _write(settings, camera, _calibration(old, lens, scale), _story(views, lens), gain)
     if scale is not None:
         click.echo(f"scale: {scale:.5f} mm a pixel")
     elif old.mm_per_px is not None:
@@ -102,14 +108,17 @@ def _views(board: "Board", folder: Path) -> "list[View]":
     """Find the board in every picture of a folder; name the pictures without one."""
     from inspector.training.picture import read_rgb  # noqa: PLC0415 - quick --help
 
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
     views = []
-    for path in paths:
+    for path in _picture_paths(folder):
         if (view := board.view(path, read_rgb(path))) is None:
             click.echo(f"note: {path.name}: no {board.kind} of {board.columns}x{board.rows} squares found; {_cure(board)}", err=True)
         else:
             views.append(view)
     return views
+
+
+def _picture_paths(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
 
 
 def _cure(board: "Board") -> str:
@@ -158,6 +167,16 @@ def _scale(board: "Board", path: Path, lens: "Lens", size: tuple[int, int]) -> f
     return mm_per_px(view, lens)
 
 
+def _gain(folder: Path, size: tuple[int, int]) -> "NDArray[np.float32]":
+    """Return the gain map of a folder of white pictures. Raises ``CalibrationError`` that names each picture that is none."""
+    from inspector.training.lens.white import gain_of, unfit_white  # noqa: PLC0415 - quick --help
+    from inspector.training.picture import read_rgb  # noqa: PLC0415 - as above
+
+    frames = [(path, read_rgb(path)) for path in _picture_paths(folder)]
+    _refuse(f"--white {folder}", [reason for path, image in frames if (reason := unfit_white(path, image, size))])
+    return gain_of([image for _, image in frames], f"--white {folder}")
+
+
 def _calibration(old: CameraCalibration, lens: "Lens", scale: float | None) -> CameraCalibration:
     """Return what goes into camera.toml; limits of light and focus stay."""
     now = datetime.now(UTC).replace(microsecond=0)
@@ -177,7 +196,12 @@ def _show(settings: StationSettings, root: Path, camera: str, views: "Sequence[V
     return path
 
 
-def _write(settings: StationSettings, camera: str, calibration: CameraCalibration, story: list[str]) -> None:
+def _write(
+    settings: StationSettings, camera: str, calibration: CameraCalibration, story: list[str], gain: "NDArray[np.float32] | None"
+) -> None:
     from inspector.settings.camera_file import write_camera  # noqa: PLC0415 - quick --help
+    from inspector.settings.flat_field import write_gain  # noqa: PLC0415 - as above
 
+    if gain is not None:
+        calibration = replace(calibration, flat_field=write_gain(settings.folder, camera, gain), gain=gain)
     write_camera(settings.folder, camera, calibration, story)

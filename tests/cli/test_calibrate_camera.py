@@ -78,3 +78,20 @@ def test_what_cannot_be_meant_is_wrong_usage(root: Path, boards: Path) -> None:
         done = calibrate(root, boards, *words)
         assert done.exit_code == 2
         assert message in done.stderr
+
+
+def test_white_pictures_give_a_flat_field_and_unfit_ones_are_named(root: Path, boards: Path) -> None:
+    white = root / "white"
+    white.mkdir()
+    for number in range(4):
+        cv2.imwrite(str(white / f"{number}.png"), np.full((480, 640, 3), 200, np.uint8))
+    assert calibrate(root, boards, "--white", str(white)).exit_code == 0
+    line = read_camera_calibrations(root / "calibration" / "s1")["line"]
+    assert line.gain is not None
+    assert line.gain.shape == (480, 640)
+    before = sorted(path.name for path in (root / "calibration" / "s1").iterdir())
+    cv2.imwrite(str(white / "4.png"), np.full((480, 640, 3), 255, np.uint8))
+    done = calibrate(root, boards, "--white", str(white))
+    assert done.exit_code == 1
+    assert "4.png: 100.0 % of it is saturated" in done.stderr
+    assert sorted(path.name for path in (root / "calibration" / "s1").iterdir()) == before
