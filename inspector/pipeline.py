@@ -22,7 +22,7 @@ from inspector.core.label import LabelSet
 from inspector.core.prediction import Prediction
 from inspector.core.region import Region
 from inspector.core.report import Report
-from inspector.errors import PredictionError
+from inspector.errors import CalibrationError, PredictionError
 from inspector.preprocess import correct, quality_fault
 from inspector.settings import QualitySection
 
@@ -138,11 +138,9 @@ class Pipeline:
         if fault:
             return _with_fault(item, fault)
         calibration = self.calibrations.get(frame.camera, CameraCalibration())
-        try:
-            image = correct(frame, calibration)
-        except cv2.error as error:  # OpenCV undistorts no side of 32767 pixels or more
-            size = f"{image.shape[1]} x {image.shape[0]}"
-            return _with_fault(item, f"a picture of {size} pixels cannot be corrected for the lens of {frame.camera}: {error.err}")
+        image, fault = _corrected(frame, calibration)
+        if fault:
+            return _with_fault(item, fault)
         images = []
         for region in self.regions.values():
             crop = region.crop(image)
@@ -230,6 +228,17 @@ def _stale(frame: Frame, limit_ms: float | None) -> str | None:
         f"stale: the frame was taken {age_ms:.0f} ms ago, cameras.{frame.camera}.max_age_ms is {limit_ms:g}; "
         "lower the camera's rate, use a faster model, or raise max_age_ms"
     )
+
+
+def _corrected(frame: Frame, calibration: CameraCalibration) -> tuple[Image, str | None]:
+    """Return the corrected picture, or why there is none."""
+    try:
+        return correct(frame, calibration), None
+    except CalibrationError as error:
+        return frame.image, f"{frame.camera}: {error}"
+    except cv2.error as error:  # OpenCV undistorts no side of 32767 pixels or more
+        size = f"{frame.image.shape[1]} x {frame.image.shape[0]}"
+        return frame.image, f"a picture of {size} pixels cannot be corrected for the lens of {frame.camera}: {error.err}"
 
 
 def _too_large(image: Image, quality: QualitySection) -> str | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from inspector.core.calibration import CameraCalibration
 from inspector.core.frame import Frame, Image
+from inspector.errors import CalibrationError
 from inspector.settings import QualitySection
 
 _LUMINANCE = (0.299, 0.587, 0.114)
@@ -17,11 +18,12 @@ _MAPPED_PIXELS = 25_000_000
 
 
 def correct(frame: Frame, calibration: CameraCalibration) -> Image:
-    """Return the frame's picture with the lens's distortion taken out, same size; the picture itself if the lens is not calibrated.
+    """Return the frame's picture, light evened out and lens corrected, same size; the picture itself if nothing is calibrated.
 
-    Corrections run in the order lens, then light: what is measured of the light is measured on corrected pictures.
+    The flat field comes first: its gain belongs to the sensor's pixels. Light and focus are measured on corrected pictures.
+    Raises ``CalibrationError`` if the gain map is of another size.
     """
-    image = frame.image
+    image = frame.image if calibration.gain is None or not frame.image.size else _evened(frame.image, calibration.gain, calibration)
     if calibration.camera_matrix is None or not image.size:
         return image
     height, width = image.shape[:2]
@@ -32,6 +34,19 @@ def correct(frame: Frame, calibration: CameraCalibration) -> Image:
         corrected = cv2.remap(image, *maps, interpolation=cv2.INTER_LINEAR)
     corrected.setflags(write=False)
     return np.asarray(corrected, np.uint8)
+
+
+def _evened(image: Image, gain: NDArray[np.float32], calibration: CameraCalibration) -> Image:
+    """Multiply each pixel with its gain, in float32, rounded and held at 255."""
+    if image.shape[:2] != gain.shape:
+        found, expected = (f"{shape[1]} x {shape[0]}" for shape in (image.shape, gain.shape))
+        raise CalibrationError(
+            f"the picture has {found} pixels, {calibration.flat_field} was measured at {expected}; "
+            "set the camera to that size, or measure it again with inspector calibrate camera --white"
+        )
+    evened = np.asarray(cv2.multiply(image, cv2.merge([gain] * 3), dtype=cv2.CV_8U), np.uint8)
+    evened.setflags(write=False)
+    return evened
 
 
 def quality_fault(image: Image, quality: QualitySection, calibration: CameraCalibration | None = None) -> str | None:

@@ -252,6 +252,13 @@ def test_a_line_scan_too_long_to_be_corrected_is_a_fault_and_no_crash(predictor:
     assert "a picture of 64 x 40000 pixels cannot be corrected for the lens of line" in verdict.reason
 
 
+def test_a_gain_map_of_another_size_sends_the_picture_to_review(predictor: FakePredictor) -> None:
+    flat_field = CameraCalibration(flat_field="flat-line.npz", gain=np.ones((10, 20), np.float32))
+    verdict = judge(predictor, calibrations={"line": flat_field}).inspect([frame()])[0].verdict
+    assert verdict.fault
+    assert "line: the picture has 128 x 96 pixels, flat-line.npz was measured at 20 x 10" in verdict.reason
+
+
 def test_a_log_that_cannot_be_read_is_not_taken_for_a_bad_picture(predictor: FakePredictor) -> None:
     class BrokenReports:
         def relevant(self, product: str, station: str, lot: str | None, before: datetime) -> tuple[tuple[Report, ...], NDArray[np.float32]]:

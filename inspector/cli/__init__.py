@@ -29,7 +29,7 @@ VERBS = {
     "log": "Query a station's log of verdicts, back it up, salvage it.",
     "train": "Train and export a model.",
     "evaluate": "Measure on labelled pictures how often a station is right.",
-    "calibrate": "Measure what a station's verdicts rest on: thresholds with a promise on missed defects.",
+    "calibrate": "Measure what a station's verdicts rest on: lens and scale, thresholds with a promise on missed defects.",
     "demo": "Watch a station inspect real parts, from camera to MQTT subscriber.",
     "bench": "Measure a station's speed on this machine.",
     "docs": "Write the generated parts of the documentation.",

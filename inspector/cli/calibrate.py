@@ -5,6 +5,7 @@ import importlib
 import click
 
 SUBJECTS = {
+    "camera": "Measure a camera's lens and scale on pictures of a board.",
     "decision": "Fit temperature and thresholds on labelled pictures, with a promise on missed defects.",
 }
 """Every subject with its line in the overview; its module here is ``calibrate_<subject>``, with the click command ``subject``."""

@@ -41,11 +41,14 @@ def check_camera_calibration(subject: Subject) -> Iterator[Found]:
     yield from _strangers(subject.folder / "camera.toml", measured, subject.settings.cameras, "cameras")
     for camera in subject.settings.cameras:
         if camera not in measured:
-            yield note(f"{camera}: not calibrated, pictures are judged as they come")
+            yield note(
+                f"{camera}: not calibrated, pictures are judged as they come; inspector calibrate camera measures lens, scale and light"
+            )
             continue
         lens = "lens corrected" if measured[camera].camera_matrix else "lens not corrected"
         scale = measured[camera].mm_per_px
-        yield ok(f"{camera}: {lens}, {f'{scale:g} mm a pixel' if scale else 'scale unknown'}")
+        light = ", light evened out" if measured[camera].flat_field else ""
+        yield ok(f"{camera}: {lens}, {f'{scale:g} mm a pixel' if scale else 'scale unknown'}{light}")
 
 
 def check_model(subject: Subject) -> Iterator[Found]:

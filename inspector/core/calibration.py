@@ -1,7 +1,10 @@
 """Camera calibration: what is known of a camera's lens, scale, light and focus."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,5 +21,9 @@ class CameraCalibration:
     """A region whose mean luminance (0..255) lies outside is a quality fault."""
     blur_min: float = 0.0
     """A region whose variance of Laplacian lies below is a quality fault; 0 switches the check off."""
+    flat_field: str | None = None
+    """File with the gain map, beside camera.toml; its name bears the hash of its content."""
     calibrated_at: datetime | None = None
     """When it was measured, UTC."""
+    gain: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    """(H, W) content of ``flat_field``: what each of the sensor's pixels is multiplied with; None changes nothing."""

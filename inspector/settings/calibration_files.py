@@ -4,6 +4,7 @@ A missing file or table means defaults: nothing was measured. A file that cannot
 lists every mistake, because thresholds that are silently ignored let bad parts pass.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -14,6 +15,7 @@ from inspector.core.calibration import CameraCalibration
 from inspector.core.decision import DecisionCalibration
 from inspector.errors import CalibrationError
 from inspector.settings.base import Section, Share, Span
+from inspector.settings.flat_field import read_gain
 from inspector.settings.mistakes import WHOLE, sentences
 from inspector.settings.toml_file import UnreadableError, read_table
 
@@ -73,6 +75,11 @@ class CameraTable(_Measured):
     blur_min: float = Field(
         0.0, ge=0.0, description="A region whose variance of Laplacian lies below is a quality fault; 0 switches it off."
     )
+    flat_field: str | None = Field(
+        None,
+        pattern=r"^[^/\\]+\.npz$",
+        description="File with the gain map of a flat field, beside camera.toml. Without it light is not evened out.",
+    )
 
     @field_validator("camera_matrix")
     @classmethod
@@ -120,7 +127,12 @@ def read_camera_calibration(folder: Path, camera: str) -> CameraCalibration:
 def read_camera_calibrations(folder: Path) -> dict[str, CameraCalibration]:
     """Return the calibrations of all cameras in ``folder/camera.toml``. Raises ``CalibrationError`` with every mistake."""
     tables = _read(folder / CAMERA_FILE, CameraTable)
-    return {camera: CameraCalibration(**table.model_dump()) for camera, table in tables.items()}
+    return {camera: _with_gain(folder, CameraCalibration(**table.model_dump())) for camera, table in tables.items()}
+
+
+def _with_gain(folder: Path, calibration: CameraCalibration) -> CameraCalibration:
+    name = calibration.flat_field
+    return calibration if name is None else replace(calibration, gain=read_gain(folder / name))
 
 
 def _read(path: Path, section: type[_Table]) -> dict[str, _Table]:

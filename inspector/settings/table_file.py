@@ -1,0 +1,94 @@
+"""Replacing one named table of a TOML file: whole or not at all, the other tables kept letter for letter.
+
+The file is replaced in one step (new file, fsync, rename), so that a daemon that reads it sees the old text or the new one.
+"""
+
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_HEADER = re.compile(r"""^[ \t]*\[[ \t]*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)[ \t]*\]""")
+
+
+def with_table(text: str, own: str, table: str) -> str:
+    """Return a file's text with the table of that name replaced, or added at the end."""
+    lines, kept, is_own, is_placed = text.splitlines(keepends=True), list[str](), False, False
+    for number, line in enumerate(lines):
+        if header := _HEADER.match(line):
+            is_own = _name(header[1]) == own
+            if is_own and not is_placed:
+                kept.append(table)
+                is_placed = True
+        elif is_own and _belongs_to_next(lines[number:]):
+            is_own = False
+        if not is_own:
+            kept.append(line)
+    whole = "".join(kept)
+    if is_placed:
+        return whole
+    return f"{whole.rstrip()}\n\n{table}" if whole.strip() else table
+
+
+def table_of(name: str, fields: Iterable[tuple[str, object]], story: Sequence[str]) -> str:
+    """Return a table as TOML, its story as comments below the header and ``calibrated_at`` last."""
+    keys = [f"{key} = {_value(value)}\n" for key, value in sorted(fields, key=lambda item: item[0] == "calibrated_at")]
+    return f"[{bare_or_quoted(name)}]\n" + "".join(f"# {line}\n" for line in story) + "".join(keys) + "\n"
+
+
+def parsed(text: str) -> Mapping[str, object]:
+    """Return the tables of a text. Raises ``ValueError`` if it is no TOML."""
+    return tomllib.loads(text)
+
+
+def text_of(path: Path) -> str:
+    """Return a file's text, empty if there is no such file."""
+    return path.read_text(encoding="utf-8-sig") if path.is_file() else ""
+
+
+def bare_or_quoted(name: str) -> str:
+    """Return a name as a TOML key."""
+    return name if _BARE.fullmatch(name) else f'"{name}"'
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put a text in a file's place, with the file's mode; what is on disk is the old text or the new one. Raises ``OSError``."""
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    fresh = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(handle, mode)
+            os.fsync(handle)
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _belongs_to_next(rest: Sequence[str]) -> bool:
+    """Tell whether a comment after an empty line introduces the next table."""
+    if not rest[0].lstrip().startswith("#"):
+        return False
+    follows = next((line for line in rest if not line.lstrip().startswith("#")), "")
+    return bool(_HEADER.match(follows))
+
+
+def _name(key: str) -> str:
+    return next(iter(tomllib.loads(f"{key} = 1")))
+
+
+def _value(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return repr(value)
