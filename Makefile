@@ -19,10 +19,10 @@ BIN := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs faults soak malformed systemd clean
+.PHONY: help demo test check bench docs faults camera-faults soak malformed systemd clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: $(VENV)/.demo ## watch a station inspect real parts, from camera to MQTT subscriber
 	@$(BIN)/inspector demo
@@ -42,6 +42,10 @@ bench: $(VENV)/.demo ## measure the demo station's speed on this machine
 
 faults: $(VENV)/.dev ## prove that no verdict is lost: kills, outages, silence, a full disk; VERDICTS=500 takes a minute
 	@$(BIN)/python -m tests.faults --verdicts $(VERDICTS) --seed $(SEED)
+
+camera-faults: $(VENV)/.dev ## simulated cameras are killed, hung, frozen, robbed: is each fault told, does no stale frame pass; three minutes
+	@.ci/quiet_pip $(VENV) rtsp-rs av || echo "without rtsp-rs and av the RTSP camera is left out"
+	@$(BIN)/python -m tests.faults.cameras
 
 soak: $(VENV)/.dev ## run the demo station for MINUTES=n and watch memory, descriptors, log and latency
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES)

@@ -52,6 +52,12 @@ def test_every_setting_is_explained() -> None:
     assert not re.search(r"\| +\|$", page, flags=re.MULTILINE), "a key has no meaning"
 
 
+def test_every_page_that_an_explanation_names_exists() -> None:
+    named = set(re.findall(r"docs/[\w-]+\.md", settings_reference()))
+    assert "docs/cameras.md" in named
+    assert [page for page in named if not (ROOT / page).is_file()] == []
+
+
 def test_every_dependency_has_a_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [*project["dependencies"], *(entry for extra in project["optional-dependencies"].values() for entry in extra)]
