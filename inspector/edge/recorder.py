@@ -11,6 +11,7 @@ from functools import partial
 from inspector.core.frame import Frame
 from inspector.core.inspection import Inspection
 from inspector.core.latency import Latencies
+from inspector.edge.ailing import Ailing
 from inspector.edge.disk.room import Room
 from inspector.edge.log import Event, Log
 from inspector.edge.messages import event_message, result_message
@@ -59,6 +60,8 @@ class Recorder:
     show: Callable[[Frame, Inspection], None] = lambda _frame, _inspection: None
     """Gets each frame and what was logged of it: for optional outputs and commands; must not wait or fail."""
 
+    ailing: Ailing = field(default_factory=Ailing)
+    """What is at fault while the station goes on."""
     room: Room | None = None
     """What is done about a full disk; None stops the station at once."""
 
@@ -98,12 +101,18 @@ class Recorder:
         """Log an event, queue its message and say it."""
         self.say(spoken(self.settings, kind, detail))
         self.log.event(kind, detail, self._event if self.publisher else None)
+        self.ailing.hear(kind, detail)
+        self._show_state()
         self._wake()
 
     def tell(self, state: State, reason: str = "") -> None:
-        """Set the retained status message."""
-        if self.publisher is not None:
-            self.publisher.status(state, reason)
+        """Set the state of the retained status message; while something is at fault ``running`` is told as ``degraded``."""
+        self.ailing.state, self.ailing.reason = state, reason
+        self._show_state()
+
+    def _show_state(self) -> None:
+        if self.publisher is not None and self.ailing.state != "starting":
+            self.publisher.status(*self.ailing.told)
 
     def _with_picture(self, judged: Inspection, frame: Frame) -> Inspection:
         """Keep the picture if the rules say so. A picture that cannot be kept is told once and costs no verdict."""
