@@ -29,11 +29,11 @@ _NORM_OF = {"_conv_stem": "_bn0", "_expand_conv": "_bn0", "_depthwise_conv": "_b
 
 def model_of(checkpoint: Checkpoint) -> tuple[Trunk, EdgeModel]:
     """Return the frozen trunk and the learning parts. Raises ``CheckpointError`` if the graphs are not ``inspector-edge``'s."""
-    vision = dict(_weights(checkpoint.files["vision"]))
-    decoder = {name.removeprefix("decoder."): value for name, value in _weights(checkpoint.files["decoder"])}
-    projector = dict(_weights(checkpoint.files["projector"]))
     table = torch.from_numpy(checkpoint.embedding().astype(np.float32))
     try:
+        vision = dict(_weights(checkpoint.files["vision"]))
+        decoder = {name.removeprefix("decoder."): value for name, value in _weights(checkpoint.files["decoder"])}
+        projector = dict(_weights(checkpoint.files["projector"]))
         trunk = Trunk()
         _fill(trunk, {name.removeprefix("trunk."): value for name, value in vision.items() if name.startswith("trunk.")})
         inner = vision["merger.inner.weight"].shape[0]
@@ -41,7 +41,7 @@ def model_of(checkpoint: Checkpoint) -> tuple[Trunk, EdgeModel]:
         parts = {name: value for name, value in vision.items() if not name.startswith("trunk.")}
         parts |= {f"decoder.{name}": value for name, value in decoder.items()} | {f"projector.{name}": v for name, v in projector.items()}
         _fill(model, parts | {"logit_scale": np.zeros((), np.float32), "embedding": table.numpy()})  # the scale is in the final norm
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, IndexError, RuntimeError) as error:
         raise CheckpointError(f"{checkpoint.folder}: its graphs are not those of inspector-edge: {str(error)[:200]}") from error
     return trunk.eval(), model.eval()
 
@@ -72,6 +72,9 @@ def _weights(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield (parameter name, value) of a graph."""
     graph = onnx.load(path).graph
     values = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
+    for node in graph.node:  # equal parameters are written once; the others point to them
+        if node.op_type == "Identity" and node.input[0] in values:
+            values[node.output[0]] = values[node.input[0]]
     for node in graph.node:
         module = ".".join(node.name.strip("/").split("/")[:-1])
         held = [values[name] for name in node.input if name in values]
