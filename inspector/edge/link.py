@@ -6,7 +6,6 @@ with QoS 0: one that is sent while the station is away is lost, and never carrie
 """
 
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from inspector.edge.log import Log
 from inspector.edge.newest import Newest, Shown
 from inspector.edge.outbox import Message
 from inspector.edge.topics import Topics
+from inspector.edge.waker import Waker
 from inspector.errors import PublishError
 from inspector.settings import CommandsSection, ExtrasSection, MqttSection
 
@@ -97,9 +97,7 @@ class Link:
             image_max_bytes=extras.image_max_bytes,
         )
         self._reads = Bucket(_READS_A_SECOND, _READS_A_SECOND)
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_reader.setblocking(False)  # noqa: FBT003 - the standard library's
-        self._wake_writer.setblocking(False)  # noqa: FBT003 - the standard library's
+        self._waker = Waker()
         self._leaving = threading.Event()
         self._error: str | None = None
         self._unheard: str | None = None
@@ -117,15 +115,11 @@ class Link:
         if self._thread.ident is not None:
             self._thread.join(5.0)
         if not self._thread.is_alive():
-            self._wake_writer.close()
-            self._wake_reader.close()
+            self._waker.close()
 
     def wake(self) -> None:
         """Tell the thread that there is something to send. Never waits."""
-        try:
-            self._wake_writer.send(b"w")
-        except OSError:  # full: the thread has enough to wake it; closed: it has ended
-            return
+        self._waker.wake()
 
     def offer(self, frame: Frame, inspection: Inspection) -> None:
         """Show what was logged to optional outputs and snapshots. Never waits."""
@@ -244,7 +238,7 @@ class Link:
 
     def _turn(self, connection: Connection, timeout_s: float) -> None:
         """Wait for the broker or a wake-up."""
-        connection.turn(self._wake_reader, min(timeout_s, self._mqtt.ack_timeout_s / 4))
+        connection.turn(self._waker.reader, min(timeout_s, self._mqtt.ack_timeout_s / 4))
 
     def _tell_subscription(self, connection: Connection) -> None:
         """Tell once that the broker's access list lets no commands through, and once that it does again."""

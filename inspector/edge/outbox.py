@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlite_utils import Database
 
-from inspector.edge.instants import from_text, now, to_text
+from inspector.edge.instants import now, to_text
 from inspector.edge.schema import transaction
 
 
@@ -81,8 +81,3 @@ class Outbox:
     def depth(self) -> int:
         """Return how many messages wait."""
         return int(self._database.conn.execute("SELECT count(*) FROM outbox").fetchone()[0])
-
-    def oldest_age_s(self) -> float:
-        """Return how long the oldest message has been waiting, seconds; 0 if none waits."""
-        row = self._database.conn.execute("SELECT queued_at FROM outbox ORDER BY row_id LIMIT 1").fetchone()
-        return max(0.0, (now() - from_text(row[0])).total_seconds()) if row else 0.0

@@ -6,7 +6,6 @@ thread outlives every fault; ``error`` tells the present one, and its begin and 
 
 import json
 import random
-import socket
 import threading
 import time
 import uuid
@@ -29,6 +28,7 @@ from inspector.edge.outbox import Message
 from inspector.edge.payload import State, StatusPayload
 from inspector.edge.sqlite_errors import as_log_error
 from inspector.edge.topics import Topics
+from inspector.edge.waker import Waker
 from inspector.settings import MqttSection
 
 _LOOKUP_S = 300.0
@@ -61,9 +61,7 @@ class Publisher:
         self._is_state_told = False
         self._memory = Memory()
         self._lock = StationLock(database)
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_reader.setblocking(False)  # noqa: FBT003 - the standard library's
-        self._wake_writer.setblocking(False)  # noqa: FBT003 - the standard library's
+        self._waker = Waker()
         self._leaving = threading.Event()
         self._hurry = threading.Event()
         self._changed = threading.Condition()
@@ -82,10 +80,7 @@ class Publisher:
 
     def wake(self) -> None:
         """Tell the thread that the outbox has a new row or the state has changed. Never waits."""
-        try:
-            self._wake_writer.send(b"w")
-        except OSError:  # full: the thread has enough to wake it; closed: it has ended
-            return
+        self._waker.wake()
 
     def status(self, state: State, reason: str = "") -> None:
         """Set the state that the retained status message tells."""
@@ -123,8 +118,7 @@ class Publisher:
         if self._thread.ident is not None:
             self._thread.join(8.0)
         if not self._thread.is_alive():
-            self._wake_writer.close()
-            self._wake_reader.close()
+            self._waker.close()
             self._lock.release()
 
     @property
@@ -204,7 +198,7 @@ class Publisher:
     def _turn(self, connection: Connection, delivery: Delivery | None) -> None:
         """Wait for the broker or a wake-up, at most a second, and take the answers."""
         self._heartbeat_s = time.monotonic()
-        connection.turn(self._wake_reader, min(1.0, self._mqtt.ack_timeout_s / 4))
+        connection.turn(self._waker.reader, min(1.0, self._mqtt.ack_timeout_s / 4))
         if delivery is not None and delivery.take_answers(time.monotonic()):
             self._announce()
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from inspector.core.frame import Frame
 from inspector.core.inspection import Inspection
@@ -23,6 +24,8 @@ from inspector.edge.spoken import spoken
 from inspector.edge.topics import Topics
 from inspector.errors import DiskFull, LogError
 from inspector.settings import StationSettings
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -78,29 +81,29 @@ class Recorder:
         for frame, judged in zip(frames, inspections, strict=True):
             if self.log.get(judged.inspection_id) is not None:
                 continue  # a watched folder delivers its old files again after a restart: logged, counted and kept once
-            logged = self._append(self._with_picture(judged, frame))
+            kept = self._with_picture(judged, frame)
+            logged = self._with_room(partial(self.log.append, kept, self._result if self.publisher else None))
             self.tally.to_row.add((time.monotonic_ns() - frame.grabbed_ns) / 1e6)
             self.tally.logged += 1
             self._wake()
             self.show(frame, logged)
 
-    def _append(self, judged: Inspection) -> Inspection:
-        """Log one inspection; on a full disk clear up first. Raises ``DiskFull`` if nothing is left that may go."""
-        message = self._result if self.publisher else None
+    def _with_room(self, write: Callable[[], T]) -> T:
+        """Write to the log; on a full disk clear up first. Raises ``DiskFull`` if nothing is left that may go."""
         try:
-            return self.log.append(judged, message)
+            return write()
         except DiskFull:
             if self.room is None:
                 raise
             swept = self.room.make()
-        logged = self.log.append(judged, message)
+        written = write()
         self.note("disk-cleared", str(swept))
-        return logged
+        return written
 
     def note(self, kind: str, detail: str) -> None:
         """Log an event, queue its message and say it."""
         self.say(spoken(self.settings, kind, detail))
-        self.log.event(kind, detail, self._event if self.publisher else None)
+        self._with_room(partial(self.log.event, kind, detail, self._event if self.publisher else None))
         self.ailing.hear(kind, detail)
         self._show_state()
         self._wake()

@@ -111,19 +111,17 @@ def retain(
     rules: LogSection,
     stop: threading.Event,
     on_fault: Callable[[str, str | None], None],
-    beat: Callable[[], None] = lambda: None,
     *,
     period_s: float = 600.0,
     look_s: float = _LOOK_S,
 ) -> None:
     """Sweep every ``period_s``, and whenever the disk lacks space, until ``stop`` is set: the body of a thread.
 
-    ``on_fault`` hears kind and message when a fault begins, kind and None when it ends; ``beat`` is called at each look.
+    ``on_fault`` hears kind and message when a fault begins, kind and None when it ends.
     """
     faults: dict[str, str] = {}
     due_s = time.monotonic()
     while True:
-        beat()
         try:
             if time.monotonic() >= due_s or faults or _free(path) < rules.min_free_bytes:
                 found = sweep(path, rules, now()).mistakes(rules)

@@ -23,9 +23,11 @@ from inspector.errors import CheckpointError
 from inspector.training.base_weights import LANGUAGE_MODEL, VISION_TOWER, fetch, tower_state
 from inspector.training.card import update_card
 from inspector.training.dataset import Picture, read_pictures, trunk_features
+from inspector.training.decision_fit.evidence import tempered_rows
+from inspector.training.decision_fit.temperature import fit_temperature
 from inspector.training.decoder import decoder_from_llama
 from inspector.training.edge_model import EdgeModel
-from inspector.training.evaluate import Agreement, agreement, fit_temperature, histories, judge_onnx, judge_torch, score, tempered_rows
+from inspector.training.evaluate import Agreement, agreement, histories, judge_onnx, judge_torch, score
 from inspector.training.export import export_checkpoint
 from inspector.training.language_model import load_language_model, load_tokenizer
 from inspector.training.phrasing import phrasings

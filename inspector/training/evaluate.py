@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from sklearn.metrics import f1_score
 
 from inspector.core.context import Context
 from inspector.core.report import Report
 from inspector.training.dataset import read_rgb
+from inspector.training.decision_fit.temperature import calibration_error
 from inspector.training.edge_model import EdgeModel, Visit
 from inspector.training.visits import Pool
 from inspector.vlm.onnx_predictor import OnnxPredictor
@@ -82,37 +82,17 @@ def judge_onnx(predictor: OnnxPredictor, pool: Pool, description: str, history: 
 
 def score(posterior: NDArray[np.float64], targets: NDArray[np.int64]) -> Score:
     """Return the numbers of (n, K) posteriors against (n,) true labels."""
-    answer, sure = posterior.argmax(1), posterior.max(1)
+    answer = posterior.argmax(1)
     right = answer == targets
-    bins = np.minimum((sure * 10).astype(int), 9)
-    gaps = [abs(right[bins == b].mean() - sure[bins == b].mean()) * (bins == b).mean() for b in range(10) if (bins == b).any()]
     nll = -np.log(np.maximum(posterior[np.arange(len(targets)), targets], 1e-12)).mean()
     f1 = f1_score(targets, answer, average="macro", labels=np.unique(targets), zero_division=0.0)
-    return Score(len(targets), float(right.mean()), float(f1), float(sum(gaps)), float(nll))
+    return Score(len(targets), float(right.mean()), float(f1), calibration_error(posterior, targets, 1.0) or 0.0, float(nll))
 
 
 def agreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> Agreement:
     """Compare two judges' (n, K) posteriors."""
     difference = np.abs(one - other)
     return Agreement(int((one.argmax(1) != other.argmax(1)).sum()), float(difference.max()), float(difference.sum(1).mean() / 2))
-
-
-def fit_temperature(posterior: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
-    """Return the temperature (0.25 to 4) that makes the true labels most likely (Guo et al. 2017, arXiv 1706.04599)."""
-    log_p = np.log(np.maximum(posterior, 1e-12))
-
-    def nll(log_temperature: float) -> float:
-        scaled = log_p / np.exp(log_temperature)
-        scaled -= scaled.max(1, keepdims=True)
-        return float((np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(targets)), targets]).mean())
-
-    return float(np.exp(minimize_scalar(nll, bounds=(np.log(0.25), np.log(4.0)), method="bounded").x))
-
-
-def tempered_rows(posterior: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """Return (n, K) posteriors raised to 1 / temperature and renormalised."""
-    powered = np.maximum(posterior, 1e-12) ** (1 / temperature)
-    return np.asarray(powered / powered.sum(1, keepdims=True))
 
 
 def histories(told: Sequence[NDArray[np.int64]], source: Pool) -> History:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.training.decision_fit.temperature import calibration_error
 from inspector.training.judged import Judged
 
 RESAMPLES = 1000
@@ -109,28 +110,20 @@ def measure(judged: Judged, seed: int = 0) -> Measures:
     np.add.at(confusion, (truths[has], answers[has]), 1)
     f1 = [_macro_f1(truths[chosen][has[chosen]], answers[chosen][has[chosen]], count) for chosen in draws]
     no_good = np.zeros_like(has)
+    error = calibration_error(judged.posterior[has], truths[has], 1.0)
     return Measures(
         n=int(has.sum()),
         unjudged=int((~has).sum()),
         groups=len(set(judged.groups)),
         accuracy=rate(np.asarray(answers == truths, np.bool_), has),
         macro_f1=_interval(f1, _macro_f1(truths[has], answers[has], count)),
-        ece=ece(judged.posterior[has], truths[has]),
+        ece=float("nan") if error is None else error,
         per_label=per_label,
         escapes=rate(outcome == "pass", ~is_good if judged.good is not None else no_good),
         false_rejects=rate(outcome == "fail", is_good),
         reviews=rate(outcome == "review", np.ones_like(has)),
         confusion=confusion,
     )
-
-
-def ece(posterior: NDArray[np.float64], truths: NDArray[np.int64]) -> float:
-    """Return the expected calibration error of (n, K) posteriors; NaN for n = 0."""
-    if not len(truths):
-        return float("nan")
-    sure, right = posterior.max(1), posterior.argmax(1) == truths
-    bins = np.minimum((sure * 10).astype(int), 9)
-    return float(sum(abs(right[bins == b].mean() - sure[bins == b].mean()) * (bins == b).mean() for b in range(10) if (bins == b).any()))
 
 
 def _draws(groups: tuple[str, ...], seed: int) -> list[NDArray[np.int64]]:

@@ -8,7 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from inspector.training.dataset import Picture
-from inspector.training.evaluate import agreement, fit_temperature, histories, judge_onnx, judge_torch, score, tempered_rows
+from inspector.training.decision_fit.evidence import tempered_rows
+from inspector.training.decision_fit.temperature import fit_temperature
+from inspector.training.evaluate import agreement, histories, judge_onnx, judge_torch, score
 from inspector.training.visits import Pool
 from inspector.vlm.checkpoint import open_checkpoint
 from inspector.vlm.onnx_predictor import OnnxPredictor

@@ -2,12 +2,11 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from inspector.training.decision_fit.evidence import tempered_rows
 
 _COLDEST, _HOTTEST = 0.25, 4.0
-_GOLDEN = (5**0.5 - 1) / 2
-_PRECISION = 1e-4
 
 
 def fit_temperature(rows: NDArray[np.float64], truths: NDArray[np.int64]) -> float:
@@ -28,20 +27,10 @@ def fit_temperature(rows: NDArray[np.float64], truths: NDArray[np.int64]) -> flo
         true = scaled[np.arange(len(truths)), truths]
         return -float(((1 - doubt) * true + doubt * scaled.mean(1)).mean())
 
-    # The likelihood has one peak in 1 / temperature, so golden sections find it.
-    low, high = float(np.log(_COLDEST)), float(np.log(_HOTTEST))
-    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    at_left, at_right = nll(left), nll(right)
-    while high - low > _PRECISION:
-        if at_left < at_right:
-            high, right, at_right = right, left, at_left
-            left = high - _GOLDEN * (high - low)
-            at_left = nll(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + _GOLDEN * (high - low)
-            at_right = nll(right)
-    return float(np.exp((low + high) / 2))
+    found = minimize_scalar(
+        nll, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded"
+    )  # one peak, as a function of 1 / temperature
+    return float(np.exp(found.x))
 
 
 def calibration_error(rows: NDArray[np.float64], truths: NDArray[np.int64], temperature: float) -> float | None:

@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Any
 
-from inspector.edge.camera.genicam.library import told_as
+from inspector.edge.camera.genicam.driver import told_as
 from inspector.errors import CameraLost
 
 _ANSWERS_MS = 500

@@ -7,8 +7,8 @@ from typing import Any
 
 from inspector.edge.camera.camera import Origin
 from inspector.edge.camera.genicam.configuring import Configurator
+from inspector.edge.camera.genicam.driver import load, told_as
 from inspector.edge.camera.genicam.finding import find_device
-from inspector.edge.camera.genicam.library import load, told_as
 from inspector.edge.camera.genicam.source import GenicamSource, Opened
 from inspector.edge.camera.stream import Patience, StreamCamera
 from inspector.errors import CameraError, CameraLost

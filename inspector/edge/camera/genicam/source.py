@@ -14,7 +14,7 @@ from typing import Any
 from inspector.edge.camera.camera import Moment
 from inspector.edge.camera.genicam.configuring import Configured
 from inspector.edge.camera.genicam.device_clock import DeviceClock
-from inspector.edge.camera.genicam.library import load, told_as
+from inspector.edge.camera.genicam.driver import load, told_as
 from inspector.edge.camera.genicam.pixels import to_rgb
 from inspector.edge.camera.shot import Shot
 from inspector.errors import CameraLost
