@@ -5,6 +5,7 @@ power cut leaves a database either before or after it. One connection a thread: 
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from inspector.errors import LogError
 
 WAL_LIMIT_BYTES = 64_000_000
 """Length to which the write-ahead log falls back by itself once nothing of it is needed; a reader that keeps it longer is told."""
+
+_LOCK_RETRY_S = 0.01
+"""How often a lock is tried for which SQLite does not wait by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def open_database(path: Path, *, read_only: bool = False, busy_timeout_ms: int =
     try:
         with as_log_error(path, "open the log"):
             database = Database(connection)
-            _prepare(database, path, read_only=read_only)
+            _prepare(database, path, read_only=read_only, patience_s=busy_timeout_ms / 1000)
     except BaseException:
         connection.close()
         raise
@@ -90,7 +94,7 @@ def version(database: Database) -> int:
     return int(database.conn.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchone()[0])
 
 
-def _prepare(database: Database, path: Path, *, read_only: bool) -> None:
+def _prepare(database: Database, path: Path, *, read_only: bool, patience_s: float) -> None:
     """Set the connection's modes, check the version and migrate."""
     connection = database.conn
     connection.execute("PRAGMA foreign_keys = ON")
@@ -99,12 +103,26 @@ def _prepare(database: Database, path: Path, *, read_only: bool) -> None:
         return
     if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has no effect once the first table exists
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection, patience_s)
     connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
     connection.execute("PRAGMA synchronous = FULL")  # a committed verdict survives a power cut
     for migration in migrations():
         if migration.number > version(database):
             _apply(database, migration)
+
+
+def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> None:
+    """Switch to the write-ahead log; the switch takes an exclusive lock for which SQLite does not wait, so that is done here."""
+    until_s = time.monotonic() + patience_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= until_s:
+                raise
+            time.sleep(_LOCK_RETRY_S)
+        else:
+            return
 
 
 def _apply(database: Database, migration: Migration) -> None:

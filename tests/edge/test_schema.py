@@ -140,6 +140,21 @@ def test_frequent_queries_use_an_index(tmp_path: Path, query: str, index: str) -
     assert index in plan
 
 
+def test_the_switch_to_the_write_ahead_log_waits_for_a_reader(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE migrations (number INTEGER, name TEXT, applied_at TEXT)")
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM migrations").fetchall()
+    ends = threading.Timer(0.3, other.execute, ["COMMIT"])
+    ends.start()
+    database = open_database(path)
+    assert database.conn.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    database.close()
+    ends.join()
+    other.close()
+
+
 def test_a_log_that_another_process_is_creating_is_not_taken_for_a_foreign_one(tmp_path: Path) -> None:
     faults: list[BaseException] = []
 
