@@ -142,8 +142,9 @@ def test_frequent_queries_use_an_index(tmp_path: Path, query: str, index: str) -
 
 def test_the_switch_to_the_write_ahead_log_waits_for_a_reader(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
+    open_database(path).close()
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    other.execute("CREATE TABLE migrations (number INTEGER, name TEXT, applied_at TEXT)")
+    other.execute("PRAGMA journal_mode = DELETE").fetchall()
     other.execute("BEGIN")
     other.execute("SELECT * FROM migrations").fetchall()
     ends = threading.Timer(0.3, other.execute, ["COMMIT"])
