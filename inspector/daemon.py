@@ -32,9 +32,8 @@ from inspector.errors import InspectorError, RestartNeeded
 from inspector.orders import Orders, Rereading, Surroundings, open_link
 from inspector.pipeline import NoReports, Pipeline, Product, Reports
 from inspector.settings import StationSettings, read_camera_calibrations, read_decision, read_station
-from inspector.vlm.checkpoint import Checkpoint, open_checkpoint
 from inspector.vlm.encoder import open_encoder
-from inspector.vlm.onnx_predictor import OnnxPredictor
+from inspector.vlm.opening import AnyCheckpoint, open_any, open_predictor
 
 Notices: TypeAlias = SimpleQueue[tuple[str, str]]
 """Events (kind, detail) from other threads, which the loop's thread writes to the log."""
@@ -47,16 +46,20 @@ _CAMERA_JOIN_S = 2.0
 @contextmanager
 def open_judge(settings: StationSettings, root: Path, *, use_reports: bool = True) -> Iterator[Pipeline]:
     """Open model and reports; yield the pipeline that joins them. Raises ``InspectorError`` if a part cannot be used."""
-    checkpoint = open_checkpoint(root / "models" / settings.model.checkpoint)
-    predictor = OnnxPredictor(checkpoint, providers=settings.model.providers, threads=settings.model.threads)
+    checkpoint = open_any(root / "models" / settings.model.checkpoint, settings.model)
+    predictor = open_predictor(checkpoint, settings.model)
     products = {
         name: Product(section.description or name, section.label_set(), settings.override(read_decision(settings.folder, name)))
         for name, section in settings.products.items()
     }
     predictor.check_labels({name: product.labels for name, product in products.items()})
+    wants_reports = use_reports and settings.reports.max_reports > 0
+    notes: tuple[str, ...] = ()
+    if wants_reports and not checkpoint.encoder:
+        notes = (f"reports are off: {checkpoint.name} has no report projector (docs/full-model.md)",)
     with ExitStack() as parts:
         reports: Reports = NoReports(checkpoint.report_width)
-        if use_reports and settings.reports.max_reports:
+        if wants_reports and checkpoint.encoder:
             reports = _open_reports(settings, root, checkpoint, {name: product.description for name, product in products.items()})
             parts.callback(reports.close)
         yield Pipeline(
@@ -69,6 +72,7 @@ def open_judge(settings: StationSettings, root: Path, *, use_reports: bool = Tru
             calibrations=read_camera_calibrations(settings.folder),
             age_limits_ms=settings.age_limits_ms,
             is_simulated=settings.station.is_simulated,
+            notes=notes,
         )
 
 
@@ -88,6 +92,7 @@ def run(
             open_for_writing(path, settings.name, settings.log, rebuild_for(settings), lambda: systemd.extend_timeout(600.0))
         )
         publisher = parts.enter_context(_publisher(settings, path, say))
+        systemd.extend_timeout(600.0)  # a full MiniCPM-V has gigabytes to hash and to load
         pipeline = parts.enter_context(open_judge(settings, root))
         parts.enter_context(_retention(settings, path, notices))
         line = parts.enter_context(_cameras(settings, notices))
@@ -96,7 +101,7 @@ def run(
         rereading = rereading or Rereading(lambda: read_station(settings.folder))
         orders = Orders(pipeline, Surroundings(recorder, line, link, rereading, systemd))
         recorder = replace(recorder, show=orders.logged, room=opened.room)
-        for event in opened.told:
+        for event in [*opened.told, *(("reports-off", line) for line in pipeline.notes)]:
             recorder.note(*event)
         recorder.note("started", f"model {pipeline.predictor.name}, {len(line.feeds)} camera(s), log {path}")
         recorder.tell("running")
@@ -187,7 +192,7 @@ class Line:
             feed.join(max(until_s - time.monotonic(), 0.0))
 
 
-def _open_reports(settings: StationSettings, root: Path, checkpoint: Checkpoint, descriptions: dict[str, str]) -> ReportStore:
+def _open_reports(settings: StationSettings, root: Path, checkpoint: AnyCheckpoint, descriptions: dict[str, str]) -> ReportStore:
     """Open the station's reports; embed those that have no vector of the encoder in use."""
     encoder = open_encoder(settings.encoder, root / "models")
     checkpoint.refuse_other_encoder(encoder.revision)

@@ -104,6 +104,8 @@ class Pipeline:
     """Age above which a frame is not judged, by camera name; those of other cameras may be of any age."""
     is_simulated: bool = False
     """Marks every inspection as a test."""
+    notes: tuple[str, ...] = ()
+    """What an operator should know of how this pipeline judges."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     """The clock of ``inspected_at``."""
 

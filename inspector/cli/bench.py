@@ -5,9 +5,12 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
+
+from inspector.cli.bench_full import bench_full
+from inspector.settings import Precision
 
 if TYPE_CHECKING:
     from inspector.bench import Load
@@ -20,12 +23,32 @@ if TYPE_CHECKING:
 @click.option("--size", default="1920x1080", show_default=True, help="Resize pictures to WIDTHxHEIGHT; 'as-is' leaves them.")
 @click.option("--log", "log_alone", is_flag=True, help="Measure the log alone: an empty one against one of --rows verdicts. No model.")
 @click.option("--rows", default=1_000_000, show_default=True, type=click.IntRange(min=1000), help="With --log: verdicts of the full one.")
+@click.option(
+    "--full", metavar="MODEL", help="Measure a full MiniCPM-V: a folder below models/, or minicpmv4_6 or minicpmv4_7 (true sizes)."
+)
+@click.option(
+    "--precision", default="bfloat16", show_default=True, type=click.Choice(get_args(Precision)), help="With --full: of the weights."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of the card.")
 @click.pass_obj
-def command(root: Path, station: str, frames: int, rate: float, size: str, log_alone: bool, rows: int, as_json: bool) -> None:
+def command(
+    root: Path,
+    station: str,
+    frames: int,
+    rate: float,
+    size: str,
+    log_alone: bool,
+    rows: int,
+    full: str | None,
+    precision: str,
+    as_json: bool,
+) -> None:
     """Measure STATION: capture to committed row, throttled and flat out, split into stages. No broker is needed."""
     from inspector.bench import machine  # noqa: PLC0415 - quick --help
 
+    if full is not None:
+        bench_full(root, full, precision, min(frames, 10), as_json=as_json)
+        return
     if log_alone:
         _bench_log(root, rows, max(frames, 1000), as_json=as_json)
         return

@@ -41,6 +41,8 @@ def command(
 
     settings = read_station(root / "calibration" / station)
     with open_judge(settings, root, use_reports=not no_reports) as pipeline:
+        for line in pipeline.notes:
+            click.echo(f"note: {line}", err=True)
         recorded_at = at.replace(tzinfo=UTC) if at else None
         for path in images:
             captured_at, grabbed_ns, fault = datetime.now(UTC), time.monotonic_ns(), None

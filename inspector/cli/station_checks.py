@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from inspector.cli.findings import Found, Subject, error_lines, fault, note, ok
+from inspector.cli.full_model_checks import FULL_KEYS, check_full_model, idle_keys
 from inspector.core.decision_calibration import DecisionCalibration
 from inspector.core.frame import Frame
 from inspector.errors import CalibrationError, InspectorError
@@ -52,14 +53,19 @@ def check_camera_calibration(subject: Subject) -> Iterator[Found]:
 
 
 def check_model(subject: Subject) -> Iterator[Found]:
-    """Check the model's files against their hashes and the execution providers against this build of ONNX Runtime."""
-    from inspector.vlm.checkpoint import open_checkpoint, verify  # noqa: PLC0415 - one broken part must not stop the other checks
+    """Check the model's files against their hashes and what runs it: execution providers, or memory and precision."""
+    from inspector.vlm.full_checkpoint import FullCheckpoint  # noqa: PLC0415 - one broken part must not stop the other checks
+    from inspector.vlm.opening import open_any, verify_any  # noqa: PLC0415 - as above
 
-    faults = verify(subject.model_folder)
+    faults = verify_any(subject.model_folder)
     yield from map(fault, faults)
     if not faults:
-        checkpoint = open_checkpoint(subject.model_folder)
+        checkpoint = open_any(subject.model_folder, subject.settings.model)
+        if isinstance(checkpoint, FullCheckpoint):
+            yield from check_full_model(checkpoint, subject.settings.model)
+            return
         yield ok(f"{checkpoint.name}@{checkpoint.revision}: {len(checkpoint.files)} files, hashes right")
+        yield from idle_keys(subject.settings.model, FULL_KEYS, "inspector-edge")
     import onnxruntime  # noqa: PLC0415 - as above
 
     available = onnxruntime.get_available_providers()
@@ -70,12 +76,12 @@ def check_model(subject: Subject) -> Iterator[Found]:
 
 def check_promise(subject: Subject) -> Iterator[Found]:
     """Hold the model that judged the pictures of each fit against the model in use: another one keeps no promise."""
-    from inspector.vlm.checkpoint import open_checkpoint, verify  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.opening import open_any, verify_any  # noqa: PLC0415 - as in check_model
 
-    if verify(subject.model_folder):
+    if verify_any(subject.model_folder):
         yield note("not checked: the model's files are at fault")
         return
-    checkpoint = open_checkpoint(subject.model_folder)
+    checkpoint = open_any(subject.model_folder, subject.settings.model)
     name, promised = f"{checkpoint.name}@{checkpoint.revision}", 0
     try:
         decisions = read_decisions(subject.folder)
@@ -96,15 +102,15 @@ def check_promise(subject: Subject) -> Iterator[Found]:
 
 def check_labels(subject: Subject) -> Iterator[Found]:
     """Write every label in the model's vocabulary and see that no two read the same."""
-    from inspector.vlm.checkpoint import open_checkpoint, unspeakable, verify  # noqa: PLC0415 - as in check_model
-    from inspector.vlm.prompt import label_trie  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.opening import open_any, verify_any  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.prompt import label_trie, unspeakable  # noqa: PLC0415 - as in check_model
 
-    if verify(subject.model_folder):
+    if verify_any(subject.model_folder):
         yield note("not checked: the model's files are at fault")
         return
-    tokenizer = open_checkpoint(subject.model_folder).tokenizer()
+    tokenizer = open_any(subject.model_folder, subject.settings.model).tokenizer()
     for name, product in subject.settings.products.items():
-        faults = unspeakable(subject.model_folder, product.labels)
+        faults = unspeakable(tokenizer, product.labels)
         yield from (fault(f"products.{name}: {line}") for line in faults)
         if not faults:
             label_trie(tokenizer, product.label_set())
@@ -114,16 +120,19 @@ def check_labels(subject: Subject) -> Iterator[Found]:
 
 def check_encoder(subject: Subject) -> Iterator[Found]:
     """Open the report encoder, encode a text and compare it with what the model's projector was trained on."""
-    from inspector.vlm.checkpoint import open_checkpoint, verify  # noqa: PLC0415 - as in check_model
     from inspector.vlm.encoder import open_encoder  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.opening import open_any, verify_any  # noqa: PLC0415 - as in check_model
 
     if subject.settings.reports.max_reports == 0:
         yield note("reports.max_reports is 0: the model reads no reports")
         return
     encoder = open_encoder(subject.settings.encoder, subject.root / "models")
     width = encoder.encode(["pitting on the left flank"]).shape[1]
-    if not verify(subject.model_folder):
-        checkpoint = open_checkpoint(subject.model_folder)
+    if not verify_any(subject.model_folder):
+        checkpoint = open_any(subject.model_folder, subject.settings.model)
+        if not checkpoint.encoder:
+            yield note(f"{checkpoint.name} has no report projector: reports are off (docs/full-model.md)")
+            return
         if (checkpoint.encoder, checkpoint.report_width) != (encoder.revision, width):
             yield fault(
                 f"{encoder.revision} gives {width} numbers, {checkpoint.name} was trained with {checkpoint.encoder} and"

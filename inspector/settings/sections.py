@@ -6,7 +6,7 @@ Checks that look at several keys are field validators, so that one wrong key doe
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -17,6 +17,10 @@ from inspector.settings.base import File, Name, Section, Share, Span, Texts
 from inspector.settings.cameras import CameraSection
 from inspector.settings.log_options import HealthSection, LogSection
 from inspector.settings.mqtt_options import CommandsSection, ExtrasSection
+
+Precision: TypeAlias = Literal["float32", "bfloat16", "int8", "int4"]
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+ImageTokens: TypeAlias = Literal["16x", "4x"]
 
 
 class StationSection(Section):
@@ -87,6 +91,13 @@ class ModelSection(Section):
     providers: Texts = Field(("CPUExecutionProvider",), description="ONNX Runtime execution providers, best first.")
     threads: int = Field(2, ge=1, le=64, description="Threads of one inference.")
     max_batch: int = Field(4, ge=1, le=64, description="Frames judged together when several wait.")
+    precision: Precision = Field("bfloat16", description="Full MiniCPM-V: weights as float32, bfloat16, int8 or int4 (docs/full-model.md).")
+    device: Device = Field("auto", description="Full MiniCPM-V: cpu or cuda; auto takes cuda where it is there.")
+    max_memory_bytes: int = Field(
+        0, ge=0, description="Full MiniCPM-V: refused before loading if it needs more; 0: more than this machine has free."
+    )
+    image_tokens: ImageTokens = Field("16x", description="Full MiniCPM-V: 4x keeps four times more slots a picture than 16x.")
+    max_slices: int = Field(9, ge=1, le=36, description="Full MiniCPM-V: a large picture is cut into at most so many slices; 1: none.")
 
 
 class ReportsSection(Section):

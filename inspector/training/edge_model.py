@@ -14,6 +14,7 @@ from torch.nn import functional
 from inspector.training.decoder import Decoder, causal_bias
 from inspector.training.tower import Trunk, Upper
 from inspector.vlm.prompt import Prompt
+from inspector.vlm.report_projector import ReportProjector
 from inspector.vlm.trie import LabelTrie, frame_layout
 
 
@@ -47,32 +48,6 @@ class Merger(nn.Module):
 def _cells(features: torch.Tensor, side: int) -> torch.Tensor:
     """(B, C, H, W) -> (B, H * W / side^2, C * side^2): one row for each neighbourhood of side x side."""
     return functional.pixel_unshuffle(features, side).flatten(2).transpose(1, 2)
-
-
-class ReportProjector(nn.Module):
-    """Sentence embedding to one soft token (xRAG, arXiv 2405.13792).
-
-    The embeddings are centred and scaled to unit variance first, and the last layer has no bias: otherwise a bias larger than the signal
-    of a unit vector makes all reports look alike.
-    """
-
-    mean: torch.Tensor
-    deviation: torch.Tensor
-
-    def __init__(self, inputs: int, width: int, embedding_rms: float) -> None:
-        """Build the MLP; ``mean`` and ``deviation`` (inputs,) are set from the training reports."""
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(inputs))
-        self.register_buffer("deviation", torch.ones(inputs))
-        self.inner = nn.Linear(inputs, width)
-        self.outer = nn.Linear(width, width, bias=False)
-        self.scale = nn.LayerNorm(width)
-        nn.init.constant_(self.scale.weight, embedding_rms)
-
-    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """(n, 384) unit vectors -> (n, D)."""
-        spread = (vectors - self.mean) / self.deviation
-        return self.scale(self.outer(functional.gelu(self.inner(spread))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@
 
 import hashlib
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from inspector.errors import CheckpointError
-from inspector.vlm.prompt import unspeakable as unspeakable_labels
 
 FORMAT = 1
 """Version of model.toml that this code reads."""
@@ -104,11 +102,6 @@ def verify(folder: Path) -> list[str]:
         elif (found := sha256(path)) != entry["sha256"]:
             faults.append(f"{path}: sha256 {found[:12]}..., expected {entry['sha256'][:12]}...; it is altered, fetch it anew")
     return faults
-
-
-def unspeakable(folder: Path, labels: Sequence[str]) -> list[str]:
-    """Return one line for each label that this model's vocabulary cannot write."""
-    return unspeakable_labels(open_checkpoint(folder).tokenizer(), labels)
 
 
 def revision_of(hashes: dict[str, str]) -> str:
