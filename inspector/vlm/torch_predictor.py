@@ -97,7 +97,7 @@ class TorchPredictor:
         return predictions, {stage: 1e3 * seconds for stage, seconds in stages.items()}
 
     def _try_out(self) -> None:
-        """Judge a grey picture before the first part comes. Raises ``CheckpointError`` if weights, precision and machine do not go together."""
+        """Judge a grey picture before the first part comes. Raises ``CheckpointError`` if weights and machine do not go together."""
         read = Context("part", "part", LabelSet(("good", "defect")), (), np.zeros((0, self.checkpoint.report_width), np.float32))
         try:
             self.predict([("frame", np.full((64, 64, 3), 128, np.uint8))], read)

@@ -204,7 +204,7 @@ def test_weights_that_cannot_judge_are_refused_before_the_first_part(folder: Pat
     weights = load_file(broken / "model.safetensors")
     weights["model.language_model.norm.weight"].fill_(torch.nan)
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match="loads, but cannot judge a picture here: .* not finite"):
+    with pytest.raises(CheckpointError, match=r"loads, but cannot judge a picture here: .* not finite"):
         open_tiny_full(broken)
 
 
