@@ -25,6 +25,7 @@ VERBS = {
     "check": "Test a station's settings, calibration, model, camera, broker, disk and log.",
     "run": "Run a station's daemon.",
     "inspect": "Judge pictures and print one JSON line for each.",
+    "trace": "Show what a verdict looked at: picture, reports, words.",
     "reports": "Import, list and search historical QC reports.",
     "log": "Query a station's log of verdicts, back it up, salvage it.",
     "models": "Fetch checkpoints.",

@@ -81,6 +81,17 @@ class Layer(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Run (B, T, D) over ``past`` (2, B, G, P, d) with the additive mask (T, P + T); return it and the new keys and values."""
         s, (b, t, _) = self.shape, x.shape
+        weights, values, present = self.attention(x, rotary, bias, past)
+        mixed = (weights @ values).view(b, s.heads, t, s.head_width)
+        x = x + self.o(mixed.transpose(1, 2).reshape(b, t, s.width))
+        h = self.mlp_norm(x)
+        return x + self.down(functional.silu(self.gate(h)) * self.up(h)), present
+
+    def attention(
+        self, x: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor], bias: torch.Tensor, past: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return attention weights (B, G, H / G * T, P + T), values (B, G, P + T, d) and the new keys and values (2, B, G, T, d)."""
+        s, (b, t, _) = self.shape, x.shape
         h = self.input_norm(x)
         q = rotate(self.q(h).view(b, t, s.heads, s.head_width).transpose(1, 2), rotary)  # (B, H, T, d)
         k = rotate(self.k(h).view(b, t, s.kv_heads, s.head_width).transpose(1, 2), rotary)  # (B, G, T, d)
@@ -90,10 +101,7 @@ class Layer(nn.Module):
         q = q.reshape(b, s.kv_heads, group * t, s.head_width)  # the heads of a group share keys and values
         scores = (q @ keys.transpose(2, 3)) * s.head_width**-0.5
         weights = (scores.view(b, s.kv_heads, group, t, -1) + bias).softmax(-1).view(b, s.kv_heads, group * t, -1)
-        mixed = (weights @ values).view(b, s.heads, t, s.head_width)
-        x = x + self.o(mixed.transpose(1, 2).reshape(b, t, s.width))
-        h = self.mlp_norm(x)
-        return x + self.down(functional.silu(self.gate(h)) * self.up(h)), torch.stack([k, v])
+        return weights, values, torch.stack([k, v])
 
 
 def rotate(x: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
