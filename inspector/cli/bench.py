@@ -47,7 +47,7 @@ def command(
     from inspector.bench import machine  # noqa: PLC0415 - quick --help
 
     if full is not None:
-        bench_full(root, full, precision, min(frames, 10), as_json=as_json)
+        bench_full(root, full, precision, min(frames, 5), as_json=as_json)
         return
     if log_alone:
         _bench_log(root, rows, max(frames, 1000), as_json=as_json)

@@ -88,6 +88,8 @@ def _judged(
         open_judge(settings, root, use_reports=use_reports) as pipeline,
         Progress(console=Console(stderr=True), transient=True) as progress,
     ):
+        for line in pipeline.notes:
+            progress.console.print(f"note: {line}", highlight=False)
         task = progress.add_task(f"judging {len(pictures)} pictures", total=len(pictures))
         judged = judge(pipeline, product, pictures, settings.name, tell=lambda: progress.advance(task))
         return judged, pipeline.predictor.name

@@ -71,8 +71,11 @@ def host_free_bytes() -> int:
     try:
         group = next(line for line in _lines("/proc/self/cgroup") if line.startswith("0::"))[3:]
         folder = Path("/sys/fs/cgroup") / group.strip("/")
-        limit = _text(folder / "memory.max")
-        free += [int(limit) - int(_text(folder / "memory.current"))] if limit.isdigit() else []
+        limit, used = _text(folder / "memory.max"), int(_text(folder / "memory.current"))
+        # Pages of files that were read count as used there, and are given up when memory is wanted: the hashed weights are among them.
+        pages = dict(line.split() for line in _lines(str(folder / "memory.stat")))
+        used -= int(pages.get("active_file", 0)) + int(pages.get("inactive_file", 0))
+        free += [int(limit) - used] if limit.isdigit() else []
     except (OSError, StopIteration, ValueError):  # no cgroup v2 here: nothing more is known
         pass
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)

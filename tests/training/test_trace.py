@@ -1,6 +1,7 @@
 """What a verdict looked at: the trace's weights are those of a plain pass, and its copy answers like the deployed graphs."""
 
 from datetime import UTC, datetime
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from inspector.core.context import Context
 from inspector.core.report import Report
-from inspector.training.decoder import causal_bias
+from inspector.training.decoder import Layer, causal_bias
 from inspector.training.trace import Tracer, Watched
 from inspector.training.trace_page import TracedRegion, heat, side_by_side, trace_page
 from inspector.vlm.checkpoint import open_checkpoint
@@ -52,7 +53,8 @@ def plain_weights(tiny: Tiny, context: Context) -> NDArray[np.float32]:
         angles = torch.arange(length).float()[:, None] * model.decoder.inverse_frequency
         rotary = torch.cat([angles, angles], -1).cos(), torch.cat([angles, angles], -1).sin()
         found = []
-        for index, layer in enumerate(model.decoder.layers):
+        for index, module in enumerate(model.decoder.layers):
+            layer = cast("Layer", module)
             past = model.decoder.empty_past()[index]
             weights = layer.attention(x, rotary, causal_bias(length, 0), past)[0]
             found.append(weights.view(model.decoder.shape.heads, length, length)[:, -1].numpy())
