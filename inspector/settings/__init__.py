@@ -27,6 +27,7 @@ from inspector.settings.sections import (
     ReportsSection,
     StationSection,
     StationSettings,
+    Symmetry,
 )
 from inspector.settings.station import parse_station, read_station, read_station_table, usable_parts
 
@@ -50,6 +51,7 @@ __all__ = [
     "Share",
     "StationSection",
     "StationSettings",
+    "Symmetry",
     "Verb",
     "parse_station",
     "read_camera_calibration",

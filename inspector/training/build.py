@@ -71,7 +71,7 @@ def build(recipe: Recipe, data: Path, out: Path, work: Path, console: Console, *
     pools = {name: read_pools(product, recipe, data, trunk, tokenizer, encoder, work) for name, product in recipe.products.items()}
     standardise_reports(model, pools)
     sources = {
-        name: Source((LotVisits if product.history == "lots" else PositionVisits)(pools[name].train), product.share)
+        name: Source((PositionVisits if product.has_times else LotVisits)(pools[name].train), product.share)
         for name, product in recipe.products.items()
     }
     if start is not None:
@@ -121,16 +121,16 @@ def read_pools(
         chosen = [picture for picture in pictures if picture.split == split]
         copies = recipe.copies if split == "train" else 1
         features = trunk_features(trunk, chosen, recipe.image_px, product.augmentation(), copies, recipe.seed, work)
-        return Pool(labels, chosen, features, prompts, report_vectors(product.history, chosen, pictures, recipe.seed, encoder))
+        return Pool(labels, chosen, features, prompts, report_vectors(product.history, chosen, pictures, recipe.seed, encoder, labels.good))
 
     return Pools(pool("train"), pool("val"))
 
 
 def report_vectors(
-    history: str, chosen: list[Picture], pictures: list[Picture], seed: int, encoder: SentenceTransformerEncoder
+    history: str, chosen: list[Picture], pictures: list[Picture], seed: int, encoder: SentenceTransformerEncoder, good: str | None
 ) -> NDArray[np.float32]:
     """Return (n, phrasings, d) vectors of what a technician would write about each picture."""
-    texts = phrasings(history, chosen, pictures, seed)
+    texts = phrasings(history, chosen, pictures, seed, good)
     flat = encoder.encode([text for row in texts for text in row])
     return flat.reshape(len(texts), -1, encoder.dim)
 
@@ -142,9 +142,9 @@ def standardise_reports(model: EdgeModel, pools: Mapping[str, Pools]) -> None:
     model.projector.deviation.copy_(vectors.std(0).clamp(min=1e-3))
 
 
-def validation_reports(pools: Pools, history: str, most: int, seed: int) -> tuple[list[NDArray[np.int64]], Pool]:
+def validation_reports(pools: Pools, product: ProductRecipe, most: int, seed: int) -> tuple[list[NDArray[np.int64]], Pool]:
     """Return, for each validation picture, the pictures that its reports are about, and the pool that these are in."""
-    if history == "positions":
+    if product.has_times:
         return [last_reports(pools.val, index, most) for index in range(len(pools.val.pictures))], pools.val
     rng, targets = np.random.default_rng(seed), pools.train.targets
     told = []
@@ -161,7 +161,7 @@ def examine(model: EdgeModel, predictor: OnnxPredictor, recipe: Recipe, pools: M
     numbers: dict[str, Any] = {}
     for name, product in recipe.products.items():
         pool, targets = pools[name].val, pools[name].val.targets
-        told, source = validation_reports(pools[name], product.history, recipe.max_reports, recipe.seed)
+        told, source = validation_reports(pools[name], product, recipe.max_reports, recipe.seed)
         shuffled = [told[i] for i in np.random.default_rng(recipe.seed).permutation(len(told))]
         none = [np.empty(0, np.int64)] * len(told)
         result: dict[str, Any] = {}

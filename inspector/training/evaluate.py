@@ -61,7 +61,7 @@ def judge_torch(model: EdgeModel, pool: Pool, history: History) -> NDArray[np.fl
     rows = []
     for index in range(len(pool.pictures)):
         vectors = torch.from_numpy(history(index))
-        features = torch.from_numpy(pool.features[index : index + 1, 0].astype(np.float32))
+        features = pool.seen(np.array([index]))
         with torch.inference_mode():
             rows.append(
                 model.log_posterior(Visit(pool.prompts[len(vectors)], vectors, features, torch.zeros(1, dtype=torch.long))).exp().numpy()[0]
