@@ -35,6 +35,7 @@ from inspector.settings import StationSettings, read_camera_calibrations, read_d
 from inspector.vlm.checkpoint import Checkpoint, open_checkpoint
 from inspector.vlm.encoder import open_encoder
 from inspector.vlm.onnx_predictor import OnnxPredictor
+from inspector.vlm.parity import check_parity, memory_of, open_gate
 
 Notices: TypeAlias = SimpleQueue[tuple[str, str]]
 """Events (kind, detail) from other threads, which the loop's thread writes to the log."""
@@ -45,8 +46,13 @@ _CAMERA_JOIN_S = 2.0
 
 
 @contextmanager
-def open_judge(settings: StationSettings, root: Path, *, use_reports: bool = True) -> Iterator[Pipeline]:
-    """Open model and reports; yield the pipeline that joins them. Raises ``InspectorError`` if a part cannot be used."""
+def open_judge(
+    settings: StationSettings, root: Path, *, use_reports: bool = True, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[Pipeline]:
+    """Open model and reports; yield the pipeline that joins them. Raises ``InspectorError`` if a part cannot be used.
+
+    The model has passed the parity gate then; ``tell`` gets how, in a line.
+    """
     checkpoint = open_checkpoint(root / "models" / settings.model.checkpoint)
     predictor = OnnxPredictor(checkpoint, providers=settings.model.providers, threads=settings.model.threads)
     products = {
@@ -54,6 +60,8 @@ def open_judge(settings: StationSettings, root: Path, *, use_reports: bool = Tru
         for name, section in settings.products.items()
     }
     predictor.check_labels({name: product.labels for name, product in products.items()})
+    passed = check_parity(open_gate(checkpoint, settings), lambda: predictor, memory_of(database_path(settings, root)))
+    tell("; ".join([passed.text, *passed.notes]))
     with ExitStack() as parts:
         reports: Reports = NoReports(checkpoint.report_width)
         if use_reports and settings.reports.max_reports:
@@ -88,7 +96,8 @@ def run(
             open_for_writing(path, settings.name, settings.log, rebuild_for(settings), lambda: systemd.extend_timeout(600.0))
         )
         publisher = parts.enter_context(_publisher(settings, path, say))
-        pipeline = parts.enter_context(open_judge(settings, root))
+        told: list[str] = []
+        pipeline = parts.enter_context(open_judge(settings, root, tell=told.append))
         parts.enter_context(_retention(settings, path, notices))
         line = parts.enter_context(_cameras(settings, notices))
         link = parts.enter_context(open_link(settings, path, lambda *event: notices.put(event), line.queue.nudge))
@@ -98,7 +107,7 @@ def run(
         recorder = replace(recorder, show=orders.logged, room=opened.room)
         for event in opened.told:
             recorder.note(*event)
-        recorder.note("started", f"model {pipeline.predictor.name}, {len(line.feeds)} camera(s), log {path}")
+        recorder.note("started", f"model {pipeline.predictor.name}, {len(line.feeds)} camera(s), log {path}, {told[0]}")
         recorder.tell("running")
         systemd.ready(f"running, model {pipeline.predictor.name}")
         excess = _loop(orders, line, recorder, notices, systemd, stop)

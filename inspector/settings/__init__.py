@@ -16,6 +16,7 @@ from inspector.settings.calibration_files import (
 )
 from inspector.settings.cameras import CameraSection
 from inspector.settings.log_options import HealthSection, LogSection
+from inspector.settings.model_choice import choose_model
 from inspector.settings.mqtt_options import CommandsSection, ExtrasSection, Verb
 from inspector.settings.sections import (
     DecisionSection,
@@ -53,6 +54,7 @@ __all__ = [
     "StationSettings",
     "Symmetry",
     "Verb",
+    "choose_model",
     "parse_station",
     "read_camera_calibration",
     "read_camera_calibrations",
