@@ -68,9 +68,10 @@ def command(
     if given := [f"--{name}" for name, value in (("out", out), ("work", work), ("start", start), ("steps", steps)) if value is not None]:
         raise click.UsageError(f"{', '.join(given)}: only with a recipe (a .toml file); a station's model has its place")
     from inspector.cli.train_station import train_station  # noqa: PLC0415 - quick --help
-    from inspector.training.decision_fit.fit import Wish  # noqa: PLC0415 - as above
+    from inspector.training.decision_fit.fit import Wish as Promise  # noqa: PLC0415 - as above
+    from inspector.training.station_model.plan import Wish  # noqa: PLC0415 - as above
 
-    train_station(root, station, data, product, minutes, seed, Wish(max_escape, confidence))
+    train_station(root, station, data, product, Wish(minutes, seed), Promise(max_escape, confidence))
 
 
 def _build(root: Path, recipe: Path, data: Path, out: Path | None, work: Path | None, start: Path | None, steps: int | None) -> None:

@@ -1,5 +1,6 @@
 """``inspector train STATION``: labelled pictures of a product in, a model of the station's own in place, its worth told in plain words."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +18,15 @@ from inspector.settings import StationSettings, read_station
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from inspector.training.build import Encode
     from inspector.training.decision_fit.fit import Wish as Promise
     from inspector.training.judged import Judged
     from inspector.training.labelled_folder import Labelled
+    from inspector.training.station_model.plan import Wish
     from inspector.vlm.checkpoint import Checkpoint
 
 
-def train_station(root: Path, station: str, data: DataChoice, product: str | None, minutes: float, seed: int, promise: "Promise") -> None:
+def train_station(root: Path, station: str, data: DataChoice, product: str | None, wish: "Wish", promise: "Promise") -> None:
     """Train, export, calibrate, check and install; the model in place stays until all of it has passed."""
     from rich.console import Console  # noqa: PLC0415 - quick --help
 
@@ -34,7 +37,7 @@ def train_station(root: Path, station: str, data: DataChoice, product: str | Non
     work = root / "var" / station / "train"
     work.mkdir(parents=True, exist_ok=True)
     labelled = data.read(settings.products[product].label_set(), work=work)
-    checkpoint = _trained(settings, root, product, labelled, minutes, seed, work, console)
+    checkpoint = _trained(settings, root, product, labelled, wish, work, console)
     judged, calibration, lines = _calibrated(settings, root, product, labelled, checkpoint, promise, console)
     _tell_worth(root, settings, product, data, labelled, judged, checkpoint)
     for line in lines:
@@ -54,7 +57,7 @@ def _refuse_others(settings: StationSettings, product: str) -> None:
 
 
 def _trained(
-    settings: StationSettings, root: Path, product: str, labelled: "Labelled", minutes: float, seed: int, work: Path, console: "Console"
+    settings: StationSettings, root: Path, product: str, labelled: "Labelled", wish: "Wish", work: Path, console: "Console"
 ) -> "Checkpoint":
     """Return the new checkpoint, which lies in the work folder."""
     import torch  # noqa: PLC0415 - quick --help
@@ -62,21 +65,33 @@ def _trained(
     from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
     from inspector.training.station_model.finishing import finish  # noqa: PLC0415 - as above
     from inspector.training.station_model.learning import Start, learn, pools_of  # noqa: PLC0415 - as above
-    from inspector.training.station_model.plan import Wish, plan, product_recipe  # noqa: PLC0415 - as above
-    from inspector.vlm.checkpoint import open_checkpoint  # noqa: PLC0415 - as above
-    from inspector.vlm.encoder import SentenceTransformerEncoder  # noqa: PLC0415 - as above
+    from inspector.training.station_model.plan import left_for_learning_s, plan, product_recipe  # noqa: PLC0415 - as above
 
-    section = settings.products[product]
+    began_s, section = time.monotonic(), settings.products[product]
+    checkpoint, encode = _opened(settings, root)
     wanted = product_recipe(section.label_set(), section.description or product, section.symmetry, labelled.pictures)
-    recipe = plan(wanted, f"{settings.name}-{product}", labelled.of("train"), Wish(minutes, seed))
-    checkpoint = open_checkpoint(root / "models" / settings.model.checkpoint)
-    encoder = SentenceTransformerEncoder(settings.encoder)
-    checkpoint.refuse_other_encoder(encoder.revision)
-    torch.manual_seed(seed)
+    recipe = plan(wanted, f"{settings.name}-{product}", labelled.of("train"), wish, settings.reports.max_reports)
+    torch.manual_seed(wish.seed)
     start = Start(checkpoint, *model_of(checkpoint))
-    pools = pools_of(start, recipe, labelled.pictures, encoder, work, console)
-    model = learn(start, recipe, pools, work, console)
+    pools = pools_of(start, recipe, labelled.pictures, encode, work, console)
+    limit_s = left_for_learning_s(wish, time.monotonic() - began_s, len(labelled.of("val")))
+    model = learn(start, recipe.model_copy(update={"limit_s": limit_s}), pools, work, console)
     return finish(work / "fresh", start, model, recipe, product, pools, console)
+
+
+def _opened(settings: StationSettings, root: Path) -> "tuple[Checkpoint, Encode]":
+    """Return the station's model and its report encoder, before the first minute is spent. Raises ``CheckpointError``."""
+    import numpy as np  # noqa: PLC0415 - quick --help
+
+    from inspector.vlm.checkpoint import open_checkpoint  # noqa: PLC0415 - as above
+    from inspector.vlm.encoder import open_encoder  # noqa: PLC0415 - as above
+
+    checkpoint = open_checkpoint(root / "models" / settings.model.checkpoint)
+    if not settings.reports.max_reports:
+        return checkpoint, lambda texts: np.zeros((len(texts), checkpoint.report_width), np.float32)
+    encoder = open_encoder(settings.encoder, root / "models")
+    checkpoint.refuse_other_encoder(encoder.revision)
+    return checkpoint, encoder.encode
 
 
 def _calibrated(

@@ -7,10 +7,10 @@ import hashlib
 import json
 import pickle
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -45,6 +45,8 @@ from inspector.vlm.prompt import build_prompt
 
 MAX_FLIP_SHARE = 0.01
 """Share of validation pictures whose label the export may change before it is refused."""
+Encode: TypeAlias = Callable[[list[str]], NDArray[np.float32]]
+"""n texts to (n, d) float32 unit vectors."""
 _LOT_CONCENTRATION = 0.35
 
 
@@ -127,18 +129,20 @@ def read_pools(
         chosen = [picture for picture in pictures if picture.split == split]
         copies = recipe.copies if split == "train" else 1
         features = trunk_features(trunk, chosen, recipe.image_px, product.augmentation(), copies, recipe.seed, work)
-        return Pool(labels, chosen, features, prompts, report_vectors(product.history, chosen, pictures, recipe.seed, encoder, labels.good))
+        return Pool(
+            labels, chosen, features, prompts, report_vectors(product.history, chosen, pictures, recipe.seed, encoder.encode, labels.good)
+        )
 
     return Pools(pool("train"), pool("val"))
 
 
 def report_vectors(
-    history: str, chosen: list[Picture], pictures: list[Picture], seed: int, encoder: SentenceTransformerEncoder, good: str | None
+    history: str, chosen: list[Picture], pictures: list[Picture], seed: int, encode: Encode, good: str | None
 ) -> NDArray[np.float32]:
     """Return (n, phrasings, d) vectors of what a technician would write about each picture."""
     texts = phrasings(history, chosen, pictures, seed, good)
-    flat = encoder.encode([text for row in texts for text in row])
-    return flat.reshape(len(texts), -1, encoder.dim)
+    flat = encode([text for row in texts for text in row])
+    return flat.reshape(len(texts), -1, flat.shape[1])
 
 
 def standardise_reports(model: EdgeModel, pools: Mapping[str, Pools]) -> None:
@@ -190,7 +194,7 @@ def frozen_candidates(recipe: Recipe, pools: Mapping[str, Pools]) -> list[Candid
     found = []
     for name, product in recipe.products.items():
         pool = pools[name].val
-        history = histories(*validation_reports(pools[name], product.history, recipe.max_reports, recipe.seed))
+        history = histories(*validation_reports(pools[name], product, recipe.max_reports, recipe.seed))
         found += [
             Candidate(picture.path.stem, read_rgb(picture.path), context_of(name, product.description, pool, index, history))
             for index, picture in enumerate(pool.pictures)

@@ -1,5 +1,6 @@
 """Learning: labelled pictures and a plan to a model, resumable, with the best weights of the run."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from inspector.training.build import Pools, plan_key, report_vectors
+from inspector.training.build import Encode, Pools, plan_key, report_vectors
 from inspector.training.dataset import trunk_features
 from inspector.training.edge_model import EdgeModel, Visit
 from inspector.training.evaluate import score
@@ -18,7 +19,6 @@ from inspector.training.tower import Trunk
 from inspector.training.train import Check, Source, train
 from inspector.training.visits import LotVisits, Pool, PositionVisits
 from inspector.vlm.checkpoint import Checkpoint
-from inspector.vlm.encoder import SentenceTransformerEncoder
 from inspector.vlm.prompt import build_prompt
 
 MOST_CHECKED = 400
@@ -38,9 +38,7 @@ class Start:
     """Its learning parts."""
 
 
-def pools_of(
-    start: Start, recipe: Recipe, pictures: Sequence[Picture], encoder: SentenceTransformerEncoder, work: Path, console: Console
-) -> Pools:
+def pools_of(start: Start, recipe: Recipe, pictures: Sequence[Picture], encode: Encode, work: Path, console: Console) -> Pools:
     """Return training and checking pictures with everything precomputed. ``recipe`` has one product."""
     product = next(iter(recipe.products.values()))
     labels, tokenizer = product.label_set(), start.checkpoint.tokenizer()
@@ -52,7 +50,7 @@ def pools_of(
             half=recipe.half, console=console,
         )  # fmt: skip
         return Pool(
-            labels, chosen, seen, prompts, report_vectors(product.history, chosen, list(pictures), recipe.seed, encoder, labels.good)
+            labels, chosen, seen, prompts, report_vectors(product.history, chosen, list(pictures), recipe.seed, encode, labels.good)
         )
 
     checked = _some([picture for picture in pictures if picture.split == "val"], recipe.seed)
@@ -65,7 +63,9 @@ def learn(start: Start, recipe: Recipe, pools: Pools, work: Path, console: Conso
     if recipe.deep:
         start.model.trunk = start.trunk
     visits = (PositionVisits if product.has_times else LotVisits)(pools.train)
-    state = work / f"{plan_key(recipe, {'product': pools})}.state.pt"
+    # How much time is left is no part of what is learnt: a run that goes on has spent less on features.
+    key = plan_key(recipe.model_copy(update={"limit_s": math.inf}), {"product": pools})
+    state = work / f"{start.checkpoint.revision}-{key}.state.pt"
     check = Check(_every(recipe, pools), lambda model: _measure(model, pools.val))
     return train(start.model, {"product": Source(visits, 1.0)}, recipe, state, console, check)
 

@@ -25,6 +25,8 @@ _COPIES_A_MINUTE = 500
 """Varied copies of all pictures together for each minute of the wish: about a quarter of the time."""
 _EPOCHS, _LEAST_STEPS = 40, 400
 """Passes over the pictures at most, and optimiser steps that even few pictures get."""
+_END_S, _JUDGED_S, _LEAST_S = 45.0, 0.15, 30.0
+"""What export and parity gate take, what judging a picture at the end takes, and what learning gets at least, seconds."""
 _FEATURES = 272
 _HISTORY_SHARE = 0.8
 """Share of the pictures that must say when they were taken, in groups of several, for their order to be a history."""
@@ -40,8 +42,8 @@ class Wish:
     """Seed of everything random."""
 
 
-def plan(product: ProductRecipe, name: str, pictures: Sequence[Picture], wish: Wish) -> Recipe:
-    """Return the recipe for these training pictures."""
+def plan(product: ProductRecipe, name: str, pictures: Sequence[Picture], wish: Wish, max_reports: int) -> Recipe:
+    """Return the recipe for these training pictures, with at most ``max_reports`` reports beside each."""
     side = 128 if _median_side(pictures) <= _SMALL_PX else 256
     deep = side == 128
     visits, visit_size = 2, 16 if deep else 12
@@ -52,13 +54,13 @@ def plan(product: ProductRecipe, name: str, pictures: Sequence[Picture], wish: W
         image_px=side,
         copies=int(np.clip(min(_CACHE_BYTES / each, wish.minutes * _COPIES_A_MINUTE) / len(pictures), 2, 12)),
         steps=max(_EPOCHS * len(pictures) // (visits * visit_size), _LEAST_STEPS),
-        limit_s=wish.minutes * 60.0,
         deep=deep,
         half=is_half_faster(),
         visits=visits,
         visit_size=visit_size,
         learning_rate=3e-4 if deep else 1e-4,
         averaging=0.98,
+        max_reports=max_reports,
         blind_start=0.05,
         blind=0.05,
         without_reports=0.5,
@@ -105,3 +107,8 @@ def _has_history(pictures: Sequence[Picture]) -> bool:
     """Return whether the order of the pictures within their groups is known, and there are several in a group."""
     groups = Counter(picture.group for picture in pictures if picture.taken_at is not None)
     return sum(count for count in groups.values() if count > 2) >= _HISTORY_SHARE * len(pictures)
+
+
+def left_for_learning_s(wish: Wish, spent_s: float, checked: int) -> float:
+    """Return the seconds for learning: what is left of the wish after ``spent_s``, without what the end takes with ``checked`` pictures."""
+    return max(60.0 * wish.minutes - spent_s - _END_S - _JUDGED_S * checked, _LEAST_S)
