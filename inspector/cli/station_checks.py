@@ -92,7 +92,7 @@ def check_parity(subject: Subject) -> Iterator[Found]:
         yield from (note(line.strip()) for line in rest)
         return
     if passed.is_compared:
-        yield ok(passed.text)
+        yield ok(passed.text.removeprefix("parity: "))
     yield from map(note, passed.notes)
 
 
