@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeAlias
@@ -31,6 +31,7 @@ from inspector.edge.topics import Topics
 from inspector.errors import InspectorError, RestartNeeded
 from inspector.orders import Orders, Rereading, Surroundings, open_link
 from inspector.pipeline import NoReports, Pipeline, Product, Reports
+from inspector.scene.watch import Scenes
 from inspector.settings import StationSettings, read_camera_calibrations, read_decision, read_station
 from inspector.vlm.checkpoint import Checkpoint, open_checkpoint
 from inspector.vlm.encoder import open_encoder
@@ -122,7 +123,7 @@ def _loop(orders: Orders, line: "Line", recorder: Recorder, notices: Notices, sy
         is_over = line.is_over  # asked before taking: what came in since is still taken
         frames = line.queue.take(recorder.settings.model.max_batch, 0.0 if is_over else _TAKE_TIMEOUT_S)
         if frames:
-            _judge(frames, orders, recorder)
+            _judge(frames, orders, line, recorder)
         elif is_over:
             return ""
         orders.attend()
@@ -141,16 +142,18 @@ def _note_all(notices: Notices, recorder: Recorder) -> None:
         recorder.note(*notices.get())
 
 
-def _judge(frames: Sequence[Frame], orders: Orders, recorder: Recorder) -> None:
-    """Judge and record what commands let in."""
+def _judge(frames: Sequence[Frame], orders: Orders, line: "Line", recorder: Recorder) -> None:
+    """Judge and record what commands let in; then look whether a camera has moved or its light has changed."""
     if admitted := orders.admit(frames):
         recorder.record(admitted, orders.pipeline.inspect(admitted))
+        for event in line.scenes.look(admitted, orders.pipeline.calibrations):
+            recorder.note(*event)
 
 
 def _judge_waiting(orders: Orders, line: "Line", recorder: Recorder) -> None:
     """Judge what the cameras had delivered before they stopped: no part passes silently."""
     while frames := line.queue.take(recorder.settings.model.max_batch, 0.0):
-        _judge(frames, orders, recorder)
+        _judge(frames, orders, line, recorder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,8 @@ class Line:
     """One thread a camera."""
     stopping: threading.Event
     """Set to stop all feeds."""
+    scenes: Scenes = field(default_factory=Scenes)
+    """Watches what the cameras look at."""
 
     @property
     def is_over(self) -> bool:
