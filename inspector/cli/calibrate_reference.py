@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from inspector.core.scene import SceneReference
     from inspector.scene.reference import Drawn
 
-_ALL_FIXED = 0.95
-"""Share of what has texture, above which nothing seems to have come or gone."""
+_LITTLE_CHANGED = 0.01
+"""Share of the scene that changed, below which nothing seems to have come or gone."""
+_WIDE_LIGHT = 0.5
+"""Limit of the brightness above which the warning is worth little."""
 _PREVIEW_PX = 960
 
 
@@ -69,13 +71,15 @@ def _tell(drawn: "Drawn") -> None:
     click.echo(f"reference of {found.frames} pictures of {found.size_px[0]} x {found.size_px[1]} pixels")
     click.echo(f"luminance: {middle:g}, nine of ten between {low:g} and {high:g}; focus: {found.focus[1]:g} (variance of Laplacian)")
     click.echo(f"light: varies by {100 * found.light_sigma:.1f} % by nature; a change beyond {100 * found.light_limit:.0f} % will be told")
+    if found.light_limit > _WIDE_LIGHT:
+        click.echo("note: the pictures differ so much in brightness that a drifting light can hardly be seen", err=True)
     if not found.tiles:
         click.echo("note: this scene has no fixed parts; a moved camera cannot be seen, only a change of light", err=True)
         return
     click.echo(
         f"fixed parts: {len(found.tiles)}; shift {found.shift_sigma_px:.1f} px by nature; a move beyond {found.moved_px:g} px will be told"
     )
-    if drawn.fixed_share > _ALL_FIXED:
+    if drawn.changed_share < _LITTLE_CHANGED:
         cure = "parts that stayed count as fixed, and other parts will look like a move; take the pictures while parts come and go"
         click.echo(f"note: nearly nothing has changed from picture to picture; {cure}", err=True)
 

@@ -67,12 +67,12 @@ class PictureChoice:
         from rich.progress import Progress  # noqa: PLC0415 - as above
 
         from inspector.edge.camera import open_camera  # noqa: PLC0415 - as above
-        from inspector.edge.camera.taking import Pace, taken  # noqa: PLC0415 - as above
+        from inspector.edge.camera.taking import Timing, taken  # noqa: PLC0415 - as above
         from inspector.training.lens.preview import write_preview  # noqa: PLC0415 - as above
 
         section = settings.cameras[camera]
         patience_s = section.read_timeout_s + (section.open_timeout_s if section.is_live else 0.0)
-        pace = Pace(self.every_s, max(patience_s, _TRIGGER_PATIENCE_S if section.awaits_trigger else 0.0), section.is_live)
+        timing = Timing(self.every_s, max(patience_s, _TRIGGER_PATIENCE_S if section.awaits_trigger else 0.0), section.is_live)
         folder = state_folder(settings, root) / "calibration" / f"{camera}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         with ExitStack() as parts:
             if section.is_live:
@@ -87,7 +87,7 @@ class PictureChoice:
                 what = f"in {left_s:.0f} s: {self.moved}" if left_s >= 0.5 and self.moved else "is taken"
                 progress.update(task, completed=done, description=f"picture {done + 1} of {self.frames} {what}")
 
-            for number, frame in enumerate(taken(opened, self.frames, pace, wait)):
+            for number, frame in enumerate(taken(opened, self.frames, timing, wait)):
                 path = folder / f"{number:03d}.png"
                 write_preview(path, frame.image)
                 yield path, frame.image

@@ -20,7 +20,7 @@ from inspector.settings.regions_file import Box
 
 _MOST_BYTES = 100_000
 """Longest answer that a page may send: some thousand regions."""
-_POLICY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+_POLICY = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 _LOCAL = frozenset({"127.0.0.1", "localhost"})
 
 Save = Callable[[Sequence[tuple[str, Box]]], None]

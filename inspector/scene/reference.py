@@ -24,6 +24,8 @@ _LEAST_TILES, _MOST_TILES = 4, 24
 _STEP = TILE_PX // 2
 _LEAST_CONTRAST = 8.0
 """Standard deviation of a part's grey levels: below it noise decides."""
+_NOISE = 8.0
+"""Standard deviation over the pictures, grey levels, above which a pixel of the scene has changed."""
 _NEXT_BEST = 0.8
 """Correlation with another place around, above which a part might be found there."""
 _OWN_PX = 4
@@ -39,12 +41,12 @@ _LEAST_LIGHT = 0.08
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A reference, and how much of the scene it rests on."""
+    """A reference, and how much came and went while it was taken."""
 
     reference: SceneReference
     """The reference; its ``picture`` is still unnamed."""
-    fixed_share: float
-    """Share of what has texture that stayed through the pictures."""
+    changed_share: float
+    """Share of the scene, 0..1, that was not the same in all pictures."""
 
 
 def reference_of(pictures: Iterable[Image], source: str) -> Drawn:
@@ -64,7 +66,6 @@ def reference_of(pictures: Iterable[Image], source: str) -> Drawn:
         raise CalibrationError(f"{source}: the pictures differ in size ({found} pixels); take all at the size that the station uses")
     grey = np.median(np.stack(greys), 0).astype(np.uint8)
     grey.setflags(write=False)
-    tiles, share = _fixed(grey, greys)
     lights = [float(cv2.mean(small)[0]) for small in greys]
     plain = SceneReference(
         picture="",
@@ -76,10 +77,10 @@ def reference_of(pictures: Iterable[Image], source: str) -> Drawn:
         light_sigma=0.0,
         moved_px=1.0,
         light_limit=1.0,
-        tiles=tiles,
+        tiles=_fixed(grey, greys),
         grey=grey,
     )
-    return Drawn(_with_limits(plain, [look_at(small, plain) for small in greys]), share)
+    return Drawn(_with_limits(plain, [look_at(small, plain) for small in greys]), _changed(greys))
 
 
 def _with_limits(plain: SceneReference, looks: Sequence[Look]) -> SceneReference:
@@ -97,13 +98,13 @@ def _with_limits(plain: SceneReference, looks: Sequence[Look]) -> SceneReference
     )
 
 
-def _fixed(grey: NDArray[np.uint8], greys: Sequence[NDArray[np.uint8]]) -> tuple[tuple[tuple[int, int], ...], float]:
-    """Return the corners of the fixed parts, () if they are too few or too near each other, and their share of what has texture."""
+def _fixed(grey: NDArray[np.uint8], greys: Sequence[NDArray[np.uint8]]) -> tuple[tuple[int, int], ...]:
+    """Return the corners of the fixed parts, () if they are too few or too near each other to tell a move."""
     height, width = grey.shape
     places = [(x, y) for y in range(0, height - TILE_PX + 1, _STEP) for x in range(0, width - TILE_PX + 1, _STEP)]
     marked = tuple(filter(partial(_is_marked, grey), places))
     if not marked:
-        return (), 0.0
+        return ()
     found = [sought(small, grey, marked) for small in greys]
     scores = np.stack([score for _, score in found])  # (pictures, places)
     stays = (scores >= LEAST_SCORE) & np.stack([np.hypot(*shift.T) <= _FIXED_PX for shift, _ in found])
@@ -116,8 +117,8 @@ def _fixed(grey: NDArray[np.uint8], greys: Sequence[NDArray[np.uint8]]) -> tuple
             chosen.append((x, y))
     spread = np.ptp(np.array(chosen), 0).max() if chosen else 0
     if len(chosen) < _LEAST_TILES or spread < _LEAST_SPREAD_PX:
-        return (), float(is_fixed.mean())
-    return tuple(sorted(chosen)), float(is_fixed.mean())
+        return ()
+    return tuple(sorted(chosen))
 
 
 def _is_marked(grey: NDArray[np.uint8], place: tuple[int, int]) -> bool:
@@ -129,6 +130,11 @@ def _is_marked(grey: NDArray[np.uint8], place: tuple[int, int]) -> bool:
     scores, row, column = correlation(grey, part, place, 2 * REACH_PX)
     scores[max(row - _OWN_PX, 0) : row + _OWN_PX + 1, max(column - _OWN_PX, 0) : column + _OWN_PX + 1] = -1.0
     return float(scores.max()) <= _NEXT_BEST
+
+
+def _changed(greys: Sequence[NDArray[np.uint8]]) -> float:
+    """Return the share of the scene's pixels that varied more than noise does."""
+    return float(np.mean(np.stack(greys).std(0) > _NOISE))
 
 
 def _percentiles(values: Sequence[float]) -> tuple[float, float, float]:

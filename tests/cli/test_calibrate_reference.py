@@ -51,6 +51,7 @@ def test_a_reference_is_written_told_shown_and_tried(root: Path, scenes: Path, t
     assert (
         "tried on 10 pictures: scene not recognised in 0; warnings: 1\n  picture 7: camera-moved: line: the camera has moved" in done.stdout
     )
+    assert done.stderr == ""
     found = read_camera_calibration(root / "calibration" / "s1", "line").reference
     assert found is not None
     assert len(found.tiles) > 10

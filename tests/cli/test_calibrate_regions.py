@@ -124,7 +124,7 @@ def test_what_is_drawn_on_the_page_is_written_once_it_is_right(root: Path, serve
 
 
 def test_who_does_not_know_the_secret_or_comes_from_another_site_gets_nothing() -> None:
-    saved = []
+    saved: list[object] = []
     with RegionPage(CANVAS, saved.append) as page:
         for address, host in (
             (f"http://127.0.0.1:{page.port}/", None),
@@ -144,7 +144,7 @@ def test_who_does_not_know_the_secret_or_comes_from_another_site_gets_nothing() 
      {"regions": [{"name": "a", "box_px": [1, 2, 3, "4"]}]}, {"regions": [{"name": 1, "box_px": [1, 2, 3, 4]}]}],
 )  # fmt: skip
 def test_what_is_no_list_of_regions_is_refused_in_words(body: Any) -> None:
-    saved = []
+    saved: list[object] = []
     with RegionPage(CANVAS, saved.append) as page:
         status, answer = ask(page.address, "save", body)
     assert status == 400

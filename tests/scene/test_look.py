@@ -113,6 +113,6 @@ def test_what_is_no_basis_for_a_reference_is_refused() -> None:
         reference_of([view(1)] * 9 + [view(1)[:500]], "s1: line")
 
 
-def test_pictures_in_which_nothing_changes_are_known_by_their_share_of_fixed_parts(drawn: Drawn) -> None:
-    assert reference_of([view(1)] * 10, "s1: line").fixed_share == 1.0
-    assert drawn.fixed_share < 0.95
+def test_how_much_came_and_went_is_known(drawn: Drawn) -> None:
+    assert reference_of([view(1)] * 10, "s1: line").changed_share == 0.0
+    assert drawn.changed_share > 0.05

@@ -12,7 +12,7 @@ _READ_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timing:
     """How pictures are taken."""
 
     every_s: float
@@ -23,20 +23,20 @@ class Pace:
     """False for a replay of files: its pictures are taken one after the other, without a pause."""
 
 
-def taken(camera: Camera, count: int, pace: Pace, wait: Callable[[int, float], None]) -> Iterator[Frame]:
+def taken(camera: Camera, count: int, timing: Timing, wait: Callable[[int, float], None]) -> Iterator[Frame]:
     """Yield ``count`` good frames, fewer if a replay is over. The caller closes the camera.
 
     ``wait`` hears, some times a second, how many pictures are taken and how long it is to the next one, seconds. Raises ``CameraError``.
     """
     due_ns = time.monotonic_ns()
     for number in range(count):
-        if pace.is_live:
-            due_ns = max(due_ns, time.monotonic_ns()) + round(1e9 * pace.every_s)
+        if timing.is_live:
+            due_ns = max(due_ns, time.monotonic_ns()) + round(1e9 * timing.every_s)
             while (left_s := (due_ns - time.monotonic_ns()) / 1e9) > 0.0:
                 wait(number, left_s)
                 camera.read(min(left_s, _READ_S))  # opens it; what comes before its time gives way
         wait(number, 0.0)
-        frame = _next(camera, due_ns if pace.is_live else 0, pace.patience_s)
+        frame = _next(camera, due_ns if timing.is_live else 0, timing.patience_s)
         if frame is None:
             return
         yield frame
