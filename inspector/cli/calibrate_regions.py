@@ -59,8 +59,8 @@ def subject(root: Path, station: str, camera: str, picture: Path | None, boxes: 
     def save(drawn: Sequence[tuple[str, Box]]) -> None:
         if mistakes := box_mistakes(drawn, (image.shape[1], image.shape[0]), settings.quality.min_side_px):
             raise SettingsError("regions", mistakes)
+        write_regions(settings.folder, dict(drawn))
         saved.update(drawn)
-        write_regions(settings.folder, saved)
 
     present = {name: section.box_px for name, section in settings.regions.items()}
     if boxes:

@@ -6,6 +6,7 @@ It listens on 127.0.0.1, at a path that holds a secret, and ends with the first 
 import hmac
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -43,19 +44,29 @@ class Canvas:
     """Least side of a region."""
 
 
+class _Server(ThreadingHTTPServer):
+    """Serves each request in a thread of its own, because browsers keep connections open that they do not use."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a browser that has gone; a mistake of ours is told as always."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class RegionPage:
     """Serves the page until regions are saved. Use it as a context."""
 
     def __init__(self, canvas: Canvas, save: Save, port: int = 0) -> None:
         """Listen on a port of 127.0.0.1; 0 takes a free one. Raises ``SettingsError`` if that one is taken."""
         self.saved = threading.Event()
-        self._canvas, self._save, self._turn = canvas, save, threading.Lock()
+        self._canvas, self._save, self._turn, self._is_done = canvas, save, threading.Lock(), False
         self._secret = f"/{secrets.token_urlsafe(24)}/"
         try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+            self._server = _Server(("127.0.0.1", port), self._handler())
         except OSError as error:
             raise SettingsError(f"--port {port}", [f"cannot be opened on 127.0.0.1 ({error.strerror}); give another one"]) from error
-        self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="regions page", daemon=True)
 
     def __enter__(self) -> Self:
@@ -97,13 +108,13 @@ class RegionPage:
         if not all(isinstance(name, str) for name, _ in drawn):
             return ["the page sent a name that is no text; load it again"]
         with self._turn:
-            if self.saved.is_set():
+            if self._is_done:
                 return ["the regions were saved already; run inspector calibrate regions again to change them"]
             try:
                 self._save(drawn)
             except SettingsError as error:
                 return error.mistakes
-            self.saved.set()
+            self._is_done = True
         return []
 
     def is_ours(self, path: str, host: str) -> str | None:
@@ -141,8 +152,15 @@ class RegionPage:
                 elif not length.isdecimal() or int(length) > _MOST_BYTES:
                     self._answer(413, _json({"mistakes": ["too many regions"]}), "application/json")
                 else:
-                    mistakes = page.take(self.rfile.read(int(length)))
+                    self._save(page.take(self.rfile.read(int(length))))
+
+            def _save(self, mistakes: list[str]) -> None:
+                """Answer a Save; only then may the command go on and end, with or without a browser that still listens."""
+                try:
                     self._answer(400 if mistakes else 200, _json({"mistakes": mistakes}), "application/json")
+                finally:
+                    if not mistakes:
+                        page.saved.set()
 
             def log_message(self, *_: object) -> None:
                 """Say nothing: the terminal belongs to the command."""
