@@ -90,7 +90,9 @@ class PictureChoice:
             for number, frame in enumerate(taken(opened, self.frames, timing, wait)):
                 path = folder / f"{number:03d}.png"
                 write_preview(path, frame.image)
+                progress.stop()  # the line is free for what is said about this picture
                 yield path, frame.image
+                progress.start()
         click.echo(f"pictures are kept in {folder}; --pictures {folder} uses them again", err=True)
 
 
