@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeAlias
@@ -31,11 +31,11 @@ from inspector.edge.topics import Topics
 from inspector.errors import InspectorError, RestartNeeded
 from inspector.orders import Orders, Rereading, Surroundings, open_link
 from inspector.pipeline import NoReports, Pipeline, Product, Reports
-from inspector.scene.watch import Scenes
 from inspector.settings import StationSettings, read_camera_calibrations, read_decision, read_station
 from inspector.vlm.checkpoint import Checkpoint, open_checkpoint
 from inspector.vlm.encoder import open_encoder
 from inspector.vlm.onnx_predictor import OnnxPredictor
+from inspector.vlm.parity import check_parity, memory_of, open_gate
 
 Notices: TypeAlias = SimpleQueue[tuple[str, str]]
 """Events (kind, detail) from other threads, which the loop's thread writes to the log."""
@@ -46,8 +46,13 @@ _CAMERA_JOIN_S = 2.0
 
 
 @contextmanager
-def open_judge(settings: StationSettings, root: Path, *, use_reports: bool = True) -> Iterator[Pipeline]:
-    """Open model and reports; yield the pipeline that joins them. Raises ``InspectorError`` if a part cannot be used."""
+def open_judge(
+    settings: StationSettings, root: Path, *, use_reports: bool = True, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[Pipeline]:
+    """Open model and reports; yield the pipeline that joins them. Raises ``InspectorError`` if a part cannot be used.
+
+    The model has passed the parity gate then; ``tell`` gets how, in a line.
+    """
     checkpoint = open_checkpoint(root / "models" / settings.model.checkpoint)
     predictor = OnnxPredictor(checkpoint, providers=settings.model.providers, threads=settings.model.threads)
     products = {
@@ -55,6 +60,8 @@ def open_judge(settings: StationSettings, root: Path, *, use_reports: bool = Tru
         for name, section in settings.products.items()
     }
     predictor.check_labels({name: product.labels for name, product in products.items()})
+    passed = check_parity(open_gate(checkpoint, settings), lambda: predictor, memory_of(database_path(settings, root)))
+    tell("; ".join([passed.text, *passed.notes]))
     with ExitStack() as parts:
         reports: Reports = NoReports(checkpoint.report_width)
         if use_reports and settings.reports.max_reports:
@@ -89,7 +96,8 @@ def run(
             open_for_writing(path, settings.name, settings.log, rebuild_for(settings), lambda: systemd.extend_timeout(600.0))
         )
         publisher = parts.enter_context(_publisher(settings, path, say))
-        pipeline = parts.enter_context(open_judge(settings, root))
+        told: list[str] = []
+        pipeline = parts.enter_context(open_judge(settings, root, tell=told.append))
         parts.enter_context(_retention(settings, path, notices))
         line = parts.enter_context(_cameras(settings, notices))
         link = parts.enter_context(open_link(settings, path, lambda *event: notices.put(event), line.queue.nudge))
@@ -99,7 +107,7 @@ def run(
         recorder = replace(recorder, show=orders.logged, room=opened.room)
         for event in opened.told:
             recorder.note(*event)
-        recorder.note("started", f"model {pipeline.predictor.name}, {len(line.feeds)} camera(s), log {path}")
+        recorder.note("started", f"model {pipeline.predictor.name}, {len(line.feeds)} camera(s), log {path}, {told[0]}")
         recorder.tell("running")
         systemd.ready(f"running, model {pipeline.predictor.name}")
         excess = _loop(orders, line, recorder, notices, systemd, stop)
@@ -123,7 +131,7 @@ def _loop(orders: Orders, line: "Line", recorder: Recorder, notices: Notices, sy
         is_over = line.is_over  # asked before taking: what came in since is still taken
         frames = line.queue.take(recorder.settings.model.max_batch, 0.0 if is_over else _TAKE_TIMEOUT_S)
         if frames:
-            _judge(frames, orders, line, recorder)
+            _judge(frames, orders, recorder)
         elif is_over:
             return ""
         orders.attend()
@@ -142,18 +150,18 @@ def _note_all(notices: Notices, recorder: Recorder) -> None:
         recorder.note(*notices.get())
 
 
-def _judge(frames: Sequence[Frame], orders: Orders, line: "Line", recorder: Recorder) -> None:
+def _judge(frames: Sequence[Frame], orders: Orders, recorder: Recorder) -> None:
     """Judge and record what commands let in; then look whether a camera has moved or its light has changed."""
     if admitted := orders.admit(frames):
         recorder.record(admitted, orders.pipeline.inspect(admitted))
-        for event in line.scenes.look(admitted, orders.pipeline.calibrations):
+        for event in orders.look(admitted):
             recorder.note(*event)
 
 
 def _judge_waiting(orders: Orders, line: "Line", recorder: Recorder) -> None:
     """Judge what the cameras had delivered before they stopped: no part passes silently."""
     while frames := line.queue.take(recorder.settings.model.max_batch, 0.0):
-        _judge(frames, orders, line, recorder)
+        _judge(frames, orders, recorder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +174,6 @@ class Line:
     """One thread a camera."""
     stopping: threading.Event
     """Set to stop all feeds."""
-    scenes: Scenes = field(default_factory=Scenes)
-    """Watches what the cameras look at."""
 
     @property
     def is_over(self) -> bool:

@@ -13,8 +13,7 @@
     |-- PredictionError     the model could not judge a region
     |-- LogError            the log cannot be opened, read or written
     |   |-- DiskFull        its disk has no room left
-    |   |-- LogDamaged      its file is damaged
-    |   `-- StationRunning  another daemon of the station holds its lock
+    |   `-- LogDamaged      its file is damaged
     |-- RestartNeeded       the daemon has stopped in order and asks to be started anew
     `-- PublishError        a message cannot be published
 
@@ -82,10 +81,6 @@ class DiskFull(LogError):
 
 class LogDamaged(LogError):
     """The log's file is damaged; the next start of the daemon sets it aside and copies what can be read."""
-
-
-class StationRunning(LogError):
-    """Another daemon of this station is running."""
 
 
 class RestartNeeded(InspectorError):

@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
 
 DAEMON = ["inspector.daemon", "inspector.pipeline", "inspector.edge.publisher", "inspector.edge.log", "inspector.edge.reports"]
 MODELS = ["inspector.vlm.onnx_predictor", "inspector.vlm.encoder", "inspector.vlm.checkpoint", "inspector.vlm.trie", "inspector.vlm.prompt"]
+MODELS += ["inspector.vlm.parity", "inspector.vlm.model_store"]
 
 
 def project() -> Any:

@@ -28,6 +28,7 @@ VERBS = {
     "reports": "Import, list and search historical QC reports.",
     "log": "Query a station's log of verdicts, back it up, salvage it.",
     "train": "Train and export a model.",
+    "models": "List models, hold them against their frozen sets, go back to the previous one.",
     "evaluate": "Measure on labelled pictures how often a station is right.",
     "calibrate": "Measure what a station's verdicts rest on: lens and scale, thresholds with a promise on missed defects.",
     "demo": "Watch a station inspect real parts, from camera to MQTT subscriber.",

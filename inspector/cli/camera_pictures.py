@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from inspector.core.frame import Image
-from inspector.errors import CameraError, StationRunning
+from inspector.errors import CameraError, LogError
 from inspector.settings import StationSettings, read_station
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -114,10 +114,10 @@ def _undisturbed(settings: StationSettings, root: Path, camera: str) -> ExitStac
         return held
     try:
         lock.acquire()
-    except StationRunning as error:
+    except LogError as error:
         raise CameraError(
-            f"cameras.{camera}: the daemon of {settings.name} is running and holds it; stop it first (systemctl stop"
-            f' inspector@{settings.name}), or give --pictures a folder of pictures that it has kept (log.keep_images = "all")'
+            f"cameras.{camera}: {error}. A camera has one owner: systemctl stop inspector@{settings.name} sets it free;"
+            ' or give --pictures a folder of pictures that the daemon has kept (log.keep_images = "all")'
         ) from error
     held.callback(lock.release)
     return held

@@ -11,7 +11,7 @@ from inspector.cli.findings import Found, Subject, error_lines, fault, note, ok
 from inspector.core.calibration import CameraCalibration
 from inspector.core.decision_calibration import DecisionCalibration
 from inspector.core.frame import Frame
-from inspector.errors import CalibrationError, InspectorError
+from inspector.errors import CalibrationError, CheckpointError, InspectorError
 from inspector.settings import read_camera_calibration, read_camera_calibrations, read_decisions
 
 
@@ -74,6 +74,34 @@ def check_model(subject: Subject) -> Iterator[Found]:
     for provider in subject.settings.model.providers:
         if provider not in available:
             yield fault(f'model.providers: "{provider}" is not in this build of ONNX Runtime; available: {", ".join(available)}')
+
+
+def check_parity(subject: Subject) -> Iterator[Found]:
+    """Let the model judge its frozen sets, unless it has passed on this machine already; nothing is written."""
+    from inspector.edge.log import database_path  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.checkpoint import open_checkpoint, verify  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.onnx_predictor import OnnxPredictor  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.parity import check_parity, memory_of, open_gate  # noqa: PLC0415 - as in check_model
+
+    if verify(subject.model_folder):
+        yield note("not checked: the model's files are at fault")
+        return
+    checkpoint, model = open_checkpoint(subject.model_folder), subject.settings.model
+    try:
+        passed = check_parity(
+            open_gate(checkpoint, subject.settings),
+            lambda: OnnxPredictor(checkpoint, providers=model.providers, threads=model.threads),
+            memory_of(database_path(subject.settings, subject.root)),
+            keep=False,
+        )
+    except CheckpointError as error:
+        head, *rest = str(error).splitlines()
+        yield fault(head)
+        yield from (note(line.strip()) for line in rest)
+        return
+    if passed.is_compared:
+        yield ok(passed.text)
+    yield from map(note, passed.notes)
 
 
 def check_promise(subject: Subject) -> Iterator[Found]:

@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from inspector.errors import LogError, StationRunning
+from inspector.errors import LogError
 
 
 class StationLock:
@@ -16,7 +16,7 @@ class StationLock:
         self._handle: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock. Raises ``StationRunning`` if another daemon holds it, ``LogError`` if it cannot be opened."""
+        """Take the lock. Raises ``LogError`` if another daemon holds it."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -28,7 +28,7 @@ class StationLock:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
-            raise StationRunning(
+            raise LogError(
                 f"{self.path}: another daemon of this station is running; stop it first, or give one of them another log.path"
             ) from None
         self._handle = handle

@@ -1,20 +1,18 @@
 """The tables [regions.NAME] of station.toml: written anew, comments and everything else kept; and what a box must be to be written."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import tomlkit
 from pydantic import TypeAdapter, ValidationError
-from tomlkit.exceptions import TOMLKitError
+from tomlkit import TOMLDocument
 from tomlkit.items import Table
 
-from inspector.errors import SettingsError
 from inspector.settings.base import Name
-from inspector.settings.sections import StationSettings
-from inspector.settings.station import FILE, parse_station, read_station
-from inspector.settings.table_file import replace_text, text_of
+from inspector.settings.sections import RegionSection, StationSettings
+from inspector.settings.station_change import change_station
 
 Box: TypeAlias = tuple[int, int, int, int]
 """x, y, width, height, pixels."""
@@ -42,39 +40,28 @@ def box_mistakes(boxes: Sequence[tuple[str, Box]], size_px: tuple[int, int], lea
 
 def write_regions(folder: Path, boxes: Mapping[str, Box]) -> Path:
     """Let the station have these regions and no others; return the file. Raises ``SettingsError``, and then nothing has changed."""
-    path, before = folder / FILE, read_station(folder)
-    old = text_of(path)
-    text = _with_regions(old, boxes, path)
-    wanted = {**before.model_dump(), "regions": {name: {"box_px": box} for name, box in boxes.items()}}
-    if _dumped(text, folder) != wanted:
-        raise SettingsError(str(path), ["its regions cannot be replaced; write each as a table of its own, [regions.NAME]"])
-    try:
-        replace_text(path, text)
-    except OSError as error:
-        raise SettingsError(str(path), [f"cannot be written ({error.strerror}); check the folder's owner and the disk"]) from error
-    return path
+
+    def expected(before: StationSettings) -> StationSettings:
+        return before.model_copy(update={"regions": {name: RegionSection(box_px=box) for name, box in boxes.items()}})
+
+    return change_station(folder, "regions", partial(_change, boxes), expected, "write each region as a table of its own, [regions.NAME]")
 
 
-def _with_regions(text: str, boxes: Mapping[str, Box], path: Path) -> str:
-    try:
-        document = tomlkit.parse(text)
-        regions = document.get("regions")
-        if not boxes:
-            return tomlkit.dumps(document) if regions is None else tomlkit.dumps(document.remove("regions"))
-        if regions is None:
-            regions = tomlkit.table(is_super_table=True)
-            document.append("regions", regions)
-            regions = document["regions"]
-        for name in [name for name in regions if name not in boxes]:
-            del regions[name]
-        for name, box in boxes.items():
-            if name in regions and tuple(regions[name]["box_px"]) != box:
-                regions[name]["box_px"] = list(box)
-            elif name not in regions:
-                regions[name] = _table(box)
-        return tomlkit.dumps(document)
-    except (TOMLKitError, TypeError, KeyError) as error:
-        raise SettingsError(str(path), [f"its regions cannot be replaced ({error}); write each as a table, [regions.NAME]"]) from error
+def _change(boxes: Mapping[str, Box], document: TOMLDocument) -> None:
+    """Give a document these regions and no others."""
+    if not boxes:
+        document.pop("regions", None)
+        return
+    if "regions" not in document:
+        document.append("regions", tomlkit.table(is_super_table=True))
+    regions: Any = document["regions"]
+    for name in [name for name in regions if name not in boxes]:
+        del regions[name]
+    for name, box in boxes.items():
+        if name not in regions:
+            regions[name] = _table(box)
+        elif tuple(regions[name]["box_px"]) != box:
+            regions[name]["box_px"] = list(box)
 
 
 def _table(box: Box) -> Table:
@@ -82,15 +69,6 @@ def _table(box: Box) -> Table:
     table["box_px"] = list(box)
     table.add(tomlkit.nl())
     return table
-
-
-def _dumped(text: str, folder: Path) -> dict[str, object]:
-    """Return the settings in a text as plain values, {} if it holds none."""
-    try:
-        settings: StationSettings = parse_station(tomllib.loads(text), folder)
-    except (ValueError, SettingsError):
-        return {}
-    return settings.model_dump()
 
 
 def _is_name(name: str) -> bool:

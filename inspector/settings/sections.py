@@ -6,7 +6,7 @@ Checks that look at several keys are field validators, so that one wrong key doe
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -17,6 +17,8 @@ from inspector.settings.base import File, Name, Section, Share, Span, Texts
 from inspector.settings.cameras import CameraSection
 from inspector.settings.log_options import HealthSection, LogSection
 from inspector.settings.mqtt_options import CommandsSection, ExtrasSection
+
+Symmetry: TypeAlias = Literal["none", "left-right", "up-down", "both", "all"]
 
 
 class StationSection(Section):
@@ -36,6 +38,11 @@ class ProductSection(Section):
     good: str | None = Field(None, description='The label that means "no defect". Without it nothing can pass.')
     description: str = Field("", max_length=200, description="The product in a few words; the model reads it. Empty: the product's name.")
     display: dict[str, dict[str, str]] = Field(default_factory=dict, description="Names for people: {label: {language: text}}.")
+    symmetry: Symmetry = Field(
+        "none",
+        description='How a picture may be mirrored without showing another part: "left-right", "up-down", "both", or "all" (quarter turns '
+        "too). Training makes more of the pictures with it.",
+    )
     severity: dict[str, Severity] = Field(default_factory=dict, description="minor, major or critical for each label; major if not named.")
 
     @field_validator("labels", "good", "display", "severity")

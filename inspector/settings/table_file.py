@@ -9,6 +9,7 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,20 +65,33 @@ def bare_or_quoted(name: str) -> str:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Put a text in a file's place, with the file's mode; what is on disk is the old text or the new one. Raises ``OSError``."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    """Put a text in a file's place, with the file's mode and owner; what is on disk is the old text or the new one. Raises ``OSError``."""
+    old = path.stat() if path.exists() else None
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     fresh = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fchmod(handle, mode)
+            os.fchmod(handle, 0o644 if old is None else old.st_mode & 0o777)
+            if old is not None and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+                with suppress(PermissionError):  # root keeps the file readable for the daemon; others may not give files away
+                    os.fchown(handle, old.st_uid, old.st_gid)
             os.fsync(handle)
         fresh.replace(path)
+        sync_to_disk(path.parent)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
+
+
+def sync_to_disk(path: Path) -> None:
+    """Bring a file, or a folder's entries, to the disk: then a rename outlives a power cut. Raises ``OSError``."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _belongs_to_next(rest: Sequence[str]) -> bool:

@@ -110,7 +110,8 @@ def test_a_running_daemon_keeps_its_camera_and_is_named(root: Path) -> None:
     finally:
         lock.release()
     assert done.exit_code == 1
-    assert "cameras.line: the daemon of s1 is running and holds it; stop it first (systemctl stop inspector@s1)" in done.stderr
+    assert "another daemon of this station is running; stop it first" in done.stderr
+    assert "A camera has one owner: systemctl stop inspector@s1 sets it free; or give --pictures" in done.stderr
 
 
 def test_a_calibration_makes_no_lock_that_the_daemon_could_not_open(root: Path) -> None:
