@@ -151,9 +151,11 @@ def _note_all(notices: Notices, recorder: Recorder) -> None:
 
 
 def _judge(frames: Sequence[Frame], orders: Orders, recorder: Recorder) -> None:
-    """Judge and record what commands let in."""
+    """Judge and record what commands let in; then look whether a camera has moved or its light has changed."""
     if admitted := orders.admit(frames):
         recorder.record(admitted, orders.pipeline.inspect(admitted))
+        for event in orders.look(admitted):
+            recorder.note(*event)
 
 
 def _judge_waiting(orders: Orders, line: "Line", recorder: Recorder) -> None:

@@ -6,21 +6,29 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from paho.mqtt import subscribe
 
+from inspector.core.calibration import CameraCalibration
 from inspector.daemon import open_judge, run
 from inspector.demo.broker import Broker, running_broker
 from inspector.demo.subscriber import Subscriber
 from inspector.edge.log import Log, database_path
 from inspector.edge.systemd import Systemd
 from inspector.errors import CheckpointError, LogError, RestartNeeded
+from inspector.scene.reference import reference_of
+from inspector.scene.watch import LOOKS
 from inspector.settings import LogSection, StationSettings, read_station
+from inspector.settings.camera_file import write_camera
+from inspector.settings.scene_picture import write_scene
 from tests.conftest import Tiny
 from tests.edge.conftest import wait_until
+from tests.scene_kit import view
 from tests.station_kit import (
     ENCODER,
     break_log,
@@ -380,3 +388,24 @@ def test_memory_above_its_limit_stops_the_station_in_order_and_asks_for_a_restar
     with Log(database_path(settings, root), "s1", read_only=True) as log:
         assert {row.frame_id for row in log.find()} <= {*names}
         assert {"memory-limit", "stopped"} <= {event.kind for event in log.events()}
+
+
+def test_a_moved_camera_is_an_event_and_changes_no_verdict(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.scene.watch._PERIOD_NS", 0)
+    settings = write_station(root)
+    for number in range(2 * LOOKS):
+        cv2.imwrite(str(frames_of(settings) / f"{number:02d}.png"), view(number, shift=(24, 0)))
+    go(settings, root)
+    reference = reference_of([view(number) for number in range(10)], "s1").reference
+    named = replace(reference, picture=write_scene(settings.folder, "line", reference.grey))
+    write_camera(settings.folder, "line", CameraCalibration(reference=named))
+    watched = settings.model_copy(update={"log": LogSection(path=root / "watched.db", keep_images="none")})
+    said = go(watched, root)
+    with Log(database_path(settings, root), "s1", read_only=True) as log, Log(root / "watched.db", "s1", read_only=True) as other:
+        without, with_reference = (
+            [(row.frame_id, row.verdict.disposition, row.label, row.confidence) for row in each.find()] for each in (log, other)
+        )
+        told = [event.kind for event in other.events() if event.kind.startswith("camera")]
+    assert without == with_reference
+    assert told == ["camera-moved"]
+    assert any("camera-moved: line: the camera has moved" in line for line in said)

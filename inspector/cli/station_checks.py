@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from inspector.cli.findings import Found, Subject, error_lines, fault, note, ok
+from inspector.core.calibration import CameraCalibration
 from inspector.core.decision_calibration import DecisionCalibration
 from inspector.core.frame import Frame
 from inspector.errors import CalibrationError, CheckpointError, InspectorError
@@ -48,7 +49,14 @@ def check_camera_calibration(subject: Subject) -> Iterator[Found]:
         lens = "lens corrected" if measured[camera].camera_matrix else "lens not corrected"
         scale = measured[camera].mm_per_px
         light = ", light evened out" if measured[camera].flat_field else ""
-        yield ok(f"{camera}: {lens}, {f'{scale:g} mm a pixel' if scale else 'scale unknown'}{light}")
+        yield ok(f"{camera}: {lens}, {f'{scale:g} mm a pixel' if scale else 'scale unknown'}{light}, {_watched(measured[camera])}")
+
+
+def _watched(calibration: CameraCalibration) -> str:
+    """Return which warnings a camera's reference allows, in words."""
+    if calibration.reference is None:
+        return "no reference: a moved camera is not told"
+    return "a move and a change of light are told" if calibration.reference.tiles else "a change of light is told, a move cannot be seen"
 
 
 def check_model(subject: Subject) -> Iterator[Found]:

@@ -9,14 +9,16 @@ from inspector.edge.payload import State
 
 _BEGINS = {
     "camera-lost": "camera-back",
+    "camera-moved": "camera-moved-ended",
     "disk-low": "disk-low-ended",
+    "exposure-drift": "exposure-drift-ended",
     "pictures-lost": "pictures-back",
     "retention-failed": "retention-failed-ended",
     "wal-held": "wal-held-ended",
 }
 """Kind of event that begins a fault, and the one that ends it."""
-_OF_ONE_CAMERA = "camera-lost"
-"""The fault that each camera may have for itself; its details begin with the camera's name and a colon."""
+_OF_ONE_CAMERA = frozenset({"camera-lost", "camera-moved", "exposure-drift"})
+"""Faults that each camera may have for itself; their details begin with the camera's name and a colon."""
 
 
 @dataclass(slots=True)
@@ -34,7 +36,7 @@ class Ailing:
         """Take note of an event."""
         begun = next((begin for begin, end in _BEGINS.items() if end == kind), None)
         fault = begun or kind
-        key = (fault, detail.partition(":")[0] if fault == _OF_ONE_CAMERA else "")
+        key = (fault, detail.partition(":")[0] if fault in _OF_ONE_CAMERA else "")
         if begun is not None:
             self.faults.pop(key, None)
         elif kind in _BEGINS:

@@ -6,7 +6,7 @@ lot. A frame is judged by what held when it was taken, not when its turn came.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from inspector.edge.systemd import Systemd
 from inspector.orders.reload import ReloadError, Rereading, reload
 from inspector.orders.triggers import Triggers, Waiting
 from inspector.pipeline import Pipeline
+from inspector.scene.watch import Event, Scenes
 
 _AT_ONCE = 8
 """Commands that are carried out between two batches of frames at most."""
@@ -67,6 +68,7 @@ class Orders:
         self._settings = around.recorder.settings
         self._paused: tuple[int, str] | None = None
         self._triggers = Triggers()
+        self._scenes = Scenes()
         self._in_view = self._recalled()
         self._show()
 
@@ -81,6 +83,10 @@ class Orders:
             else:
                 self._around.cameras.leave_out(frame.camera)
         return admitted
+
+    def look(self, frames: Sequence[Frame]) -> Iterator[Event]:
+        """Look at what the cameras see, by the references now in force; yield the warnings that begin or end (kind, detail)."""
+        return self._scenes.look(frames, self.pipeline.calibrations)
 
     def logged(self, frame: Frame, inspection: Inspection) -> None:
         """Answer the trigger that a logged frame belongs to, and show the frame."""

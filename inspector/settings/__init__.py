@@ -9,6 +9,7 @@ from inspector.settings.base import Name, Section, Share
 from inspector.settings.calibration_files import (
     CameraTable,
     DecisionTable,
+    ReferenceTable,
     read_camera_calibration,
     read_camera_calibrations,
     read_decision,
@@ -46,6 +47,7 @@ __all__ = [
     "Name",
     "ProductSection",
     "QualitySection",
+    "ReferenceTable",
     "RegionSection",
     "ReportsSection",
     "Section",

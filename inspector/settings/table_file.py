@@ -3,6 +3,7 @@
 The file is replaced in one step (new file, fsync, rename), so that a daemon that reads it sees the old text or the new one.
 """
 
+import itertools
 import os
 import re
 import tempfile
@@ -37,8 +38,15 @@ def with_table(text: str, own: str, table: str) -> str:
 
 def table_of(name: str, fields: Iterable[tuple[str, object]], story: Sequence[str]) -> str:
     """Return a table as TOML, its story as comments below the header and ``calibrated_at`` last."""
-    keys = [f"{key} = {_value(value)}\n" for key, value in sorted(fields, key=lambda item: item[0] == "calibrated_at")]
+    keys = [line for key, value in sorted(fields, key=lambda item: item[0] == "calibrated_at") for line in _lines(key, value)]
     return f"[{bare_or_quoted(name)}]\n" + "".join(f"# {line}\n" for line in story) + "".join(keys) + "\n"
+
+
+def story_of(text: str, own: str) -> list[str]:
+    """Return the comment below the header of the table of that name, without its marks."""
+    lines = text.splitlines()
+    at = next((number for number, line in enumerate(lines) if (header := _HEADER.match(line)) and _name(header[1]) == own), len(lines))
+    return [line[1:].strip() for line in itertools.takewhile(lambda line: line.startswith("#"), lines[at + 1 :])]
 
 
 def parsed(text: str) -> Mapping[str, object]:
@@ -96,6 +104,13 @@ def _belongs_to_next(rest: Sequence[str]) -> bool:
 
 def _name(key: str) -> str:
     return next(iter(tomllib.loads(f"{key} = 1")))
+
+
+def _lines(key: str, value: object) -> list[str]:
+    """Return a key as a line; a table in it as a line for each of its keys, ``key.part``."""
+    if isinstance(value, Mapping):
+        return [line for part, inner in value.items() for line in _lines(f"{key}.{part}", inner)]
+    return [f"{key} = {_value(value)}\n"]
 
 
 def _value(value: object) -> str:

@@ -37,3 +37,15 @@ def test_events_that_are_no_faults_change_nothing() -> None:
     for kind in ("started", "log-recovered", "disk-cleared", "stopped"):
         ailing.hear(kind, "whatever: it says")
     assert ailing.told == ("running", "")
+
+
+def test_a_moved_camera_and_a_drifting_exposure_degrade_the_station_for_each_camera() -> None:
+    ailing = Ailing("running")
+    ailing.hear("camera-moved", "top: the camera has moved")
+    ailing.hear("exposure-drift", "top: 20 % darker")
+    ailing.hear("camera-moved", "side: the camera has moved")
+    ailing.hear("camera-moved-ended", "top: as in the reference again")
+    assert ailing.told == ("degraded", "top: 20 % darker; side: the camera has moved")
+    ailing.hear("exposure-drift-ended", "top: as in the reference again")
+    ailing.hear("camera-moved-ended", "side: the reference was changed")
+    assert ailing.told == ("running", "")
