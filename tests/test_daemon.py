@@ -345,11 +345,11 @@ def test_frames_that_wait_when_the_station_is_told_to_stop_are_judged(root: Path
 def test_what_another_thread_told_last_is_still_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told, stop = threading.Event(), threading.Event()
 
-    def retain(path: Path, rules: LogSection, stop: threading.Event, on_fault: Callable[[str, str | None], None]) -> None:
+    def retain(path: Path, rules: LogSection, stop: threading.Event, on_fault: Callable[[str, str | None], None], **_: Any) -> None:
         on_fault("retention-failed", "the disk does not answer")
         told.set()
 
-    monkeypatch.setattr("inspector.daemon.retain", retain)
+    monkeypatch.setattr("inspector.edge.retention_thread.retain", retain)
     settings = write_station(root)
     write_pictures(frames_of(settings), 1)
     stop.set()

@@ -17,11 +17,12 @@ from inspector.core.frame import Frame, Image
 from inspector.core.prediction import Prediction
 from inspector.edge.commands.doorman import Asker, Request
 from inspector.edge.commands.payload import Command, command_models
+from inspector.edge.health.tally import Tally
 from inspector.edge.link import Link, LinkRules
 from inspector.edge.log import Log
 from inspector.edge.messages import result_message
 from inspector.edge.pictures import PictureStore
-from inspector.edge.recorder import Recorder, Tally
+from inspector.edge.recorder import Recorder
 from inspector.edge.systemd import Systemd
 from inspector.edge.topics import Topics
 from inspector.orders import Orders, Rereading, Surroundings
