@@ -66,6 +66,11 @@ class Holder:
     after_event: int | None
     """The daemon has started, and its events have greater numbers than this one; None before that."""
 
+    @property
+    def is_starting(self) -> bool:
+        """True while a daemon is on its way, or somebody salvages the log."""
+        return self.is_there and self.after_event is None
+
 
 def mark_started(database: Path, after_event: int) -> None:
     """Note in the lock, which this process holds, that the start is over. Raises ``LogError``."""

@@ -20,6 +20,7 @@ from inspector.edge.instants import now
 from inspector.edge.lock import Holder, look_at_lock
 from inspector.edge.log import Event, Log, database_path
 from inspector.edge.payload import Duration, Instant, Payload
+from inspector.errors import LogError
 from inspector.settings import StationSettings
 
 
@@ -129,8 +130,13 @@ def look(settings: StationSettings, root: Path) -> ConditionPayload:
         never = f"{path}: no log yet; it begins with the first start: inspector run {settings.name}"
         under = "; under systemd look with STATE_DIRECTORY=/var/lib/inspector"
         return _without_log(settings, "the first start is under way" if holder.is_there else f"never started: {never}{under}", holder)
-    with Log(path, settings.name, read_only=True) as log:
-        found = _seen(settings, log, holder)
+    try:
+        with Log(path, settings.name, read_only=True) as log:
+            found = _seen(settings, log, holder)
+    except LogError:
+        if not holder.is_starting:
+            raise
+        return _without_log(settings, "the log is being made, checked or brought up to date", holder)
     port = settings.health.metrics_port
     told = scrape(port, settings.name) if port and holder.is_there else None
     if told is None:
@@ -179,9 +185,9 @@ def _state(
             None,
             [],
         )
-    if holder.after_event is None:
+    if holder.is_starting:
         return "starting", "the log is being opened or the model loads", None, []
-    run = _Run(log.events_of(told_kinds(), holder.after_event))
+    run = _Run(log.events_of(told_kinds(), holder.after_event or 0))
     known: dict[str, Literal["running", "degraded", "paused"]] = {"running": "running", "degraded": "degraded", "paused": "paused"}
     return known.get(run.state, "running"), run.reason, run.since, run.faults
 
