@@ -17,6 +17,7 @@ from inspector.daemon import open_judge, run
 from inspector.demo.broker import Broker, running_broker
 from inspector.demo.subscriber import Subscriber
 from inspector.edge.health.watch import Watch
+from inspector.edge.lock import StationLock
 from inspector.edge.log import Log, database_path
 from inspector.edge.systemd import Systemd
 from inspector.errors import CheckpointError, LogError, RestartNeeded
@@ -469,3 +470,16 @@ def test_while_a_thread_hangs_systemd_gets_no_pings(root: Path, monkeypatch: pyt
         details = [event.detail for event in log.events() if event.kind == "thread-hung"]
     assert ended > began
     assert [detail.partition(":")[0] for detail in details] == [who]
+
+
+def test_without_mqtt_too_a_second_daemon_of_a_station_is_refused(root: Path) -> None:
+    settings = write_station(root)
+    write_pictures(frames_of(settings), 1)
+    lock = StationLock(database_path(settings, root))
+    lock.acquire()
+    with pytest.raises(LogError, match="another daemon of this station is running"):
+        go(settings, root)
+    lock.release()
+    go(settings, root)
+    with Log(database_path(settings, root), "s1", read_only=True) as log:
+        assert len(list(log.find())) == 1

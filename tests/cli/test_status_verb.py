@@ -90,6 +90,11 @@ def test_a_station_that_has_never_started_is_told_in_clear_words_and_exits_with_
     assert not (root / "var").exists(), "whoever looks leaves nothing behind"
 
 
+def test_a_log_that_holds_reports_alone_is_of_a_station_that_never_started(database: Path, ask: Ask) -> None:
+    code, body = ask()
+    assert (code, body["state"], body["reason"]) == (3, "stopped", "never started; start it with: inspector run s1")
+
+
 def test_a_running_station_with_nothing_at_fault_exits_with_0(database: Path, lock: StationLock, ask: Ask) -> None:
     note(database, ("started", "model tiny@1"))
     code, body = ask()
@@ -169,7 +174,11 @@ def test_a_stop_in_order_and_a_kill_are_told_apart(database: Path, ask: Ask) -> 
     assert (code, body["state"], body["since"], "killed" in body["reason"]) == (3, "stopped", None, True)
     note(database, ("stopped", "{}"))
     code, body = ask()
-    assert (code, body["state"], body["reason"]) == (3, "stopped", "it was stopped in order")
+    assert (code, body["state"], body["reason"]) == (
+        3,
+        "stopped",
+        "its last run ended in order; journalctl -u inspector@s1, or its terminal, tells more",
+    )
     assert body["since"] is not None
     assert body["cameras"]["line"]["is_lost"] is None
 
@@ -246,4 +255,5 @@ def test_beside_a_running_daemon_it_tells_its_cameras_and_afterwards_the_stop(st
     assert body["model"].startswith("tiny@")
     assert body["cameras"]["line"]["counters"]["frames"] >= 1
     assert body["cameras"]["line"]["is_lost"] is False
-    assert (ask()[0], ask()[1]["reason"]) == (3, "it was stopped in order")
+    code, body = ask()
+    assert (code, "ended in order" in body["reason"]) == (3, True)

@@ -129,6 +129,17 @@ def test_while_paused_a_triggered_frame_is_a_review_with_the_reason_and_a_free_r
     assert [row.verdict.disposition for row in station.judge(frame(4), frame(5, "free"))] == ["pass", "pass"]
 
 
+def test_a_pause_and_its_end_stand_in_the_log_and_in_the_state_that_is_told(station: Station) -> None:
+    station.recorder.note("started", "now")
+    told = []
+    for verb, keys in (("resume", {}), ("pause", {"reason": "lens cleaning"}), ("resume", {})):
+        station.do(verb, **keys)
+        told.append(station.recorder.tally.told)
+    assert told == [("running", ""), ("paused", "mes: lens cleaning"), ("running", "")]
+    events = [(event.kind, event.detail) for event in station.log.events()]
+    assert events == [("started", "now"), ("paused", "mes: lens cleaning"), ("resumed", "by mes")]
+
+
 def test_a_camera_fault_while_paused_keeps_its_own_reason(station: Station) -> None:
     station.do("pause")
     assert [row.verdict.reason for row in station.judge(frame(1, fault="the cable is off"))] == ["the cable is off"]

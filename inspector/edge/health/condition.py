@@ -177,19 +177,21 @@ def _state(
     """Return state, reason, since when, and what is at fault."""
     if not holder.is_there:
         turn = next(reversed(log.events_of({"started", "stopped"})), None)
-        if turn is not None and turn.kind == "stopped":
-            return "stopped", "it was stopped in order", turn.occurred_at, []
-        return (
-            "stopped",
-            f"it was killed or ended at a fault: journalctl -u inspector@{log.station}, or its terminal, tells more",
-            None,
-            [],
-        )
+        is_in_order = turn is not None and turn.kind == "stopped"
+        return "stopped", _ended(turn, log.station), turn.occurred_at if turn is not None and is_in_order else None, []
     if holder.is_starting:
         return "starting", "the log is being opened or the model loads", None, []
     run = _Run(log.events_of(told_kinds(), holder.after_event or 0))
     known: dict[str, Literal["running", "degraded", "paused"]] = {"running": "running", "degraded": "degraded", "paused": "paused"}
     return known.get(run.state, "running"), run.reason, run.since, run.faults
+
+
+def _ended(turn: Event | None, station: str) -> str:
+    """Return why no daemon runs, given the last event that tells of a start or a stop."""
+    if turn is None:
+        return f"never started; start it with: inspector run {station}"
+    how = "its last run ended in order" if turn.kind == "stopped" else "its last run was killed, or ended at a fault"
+    return f"{how}; journalctl -u inspector@{station}, or its terminal, tells more"
 
 
 def _last(newest: Inspection, instant: datetime) -> LastVerdict:
@@ -209,11 +211,10 @@ def _hour(rows: list[tuple[Disposition, bool, float]]) -> LastHour:
     """Return counts and quantiles of (disposition, is a fault, frame age in ms)."""
     kinds = [disposition for disposition, _, _ in rows]
     ages = Latencies(max(len(rows), 1))
-    is_empty = True
     for _, is_fault, age_ms in rows:
         if not is_fault:
             ages.add(age_ms)
-            is_empty = False
+    is_empty = all(is_fault for _, is_fault, _ in rows)
     spread = ages.summary()
     return LastHour(
         verdicts=Verdicts(passed=kinds.count("pass"), fail=kinds.count("fail"), review=kinds.count("review")),

@@ -1,6 +1,6 @@
 """Figures: the station in numbers at one instant, for the port of Prometheus and the topic ``metrics``.
 
-They are put together by whoever asks, in his own thread: counters are read, nothing is locked, and the frame loop neither waits nor works.
+They are put together by whoever asks, in a thread of its own: counters are read, and the frame loop neither works nor waits for it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
