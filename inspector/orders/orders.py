@@ -119,10 +119,8 @@ class Orders:
                 self._pause(request, command.reason)
                 link.answer(request.asker, "done")
             case ResumeCommand():
-                reason = "" if self._paused is not None else "it was not paused"
-                self._paused = None
-                self._around.recorder.tell("running")
-                link.answer(request.asker, "done", reason)
+                link.answer(request.asker, "done", "" if self._paused is not None else "it was not paused")
+                self._resume(request.asker.who)
             case ReloadCommand():
                 self._reload(request.asker, link)
             case LotCommand(lot=lot):
@@ -149,7 +147,12 @@ class Orders:
     def _pause(self, request: Request, reason: str | None) -> None:
         why = f"{request.asker.who}: {reason}" if reason else request.asker.who
         self._paused = (request.arrived_ns if self._paused is None else self._paused[0], why)
-        self._around.recorder.tell("paused", why)
+        self._around.recorder.note("paused", why)
+
+    def _resume(self, who: str) -> None:
+        if self._paused is not None:
+            self._paused = None
+            self._around.recorder.note("resumed", f"by {who}")
 
     def _see(self, request: Request, link: Link, **what: str | None) -> None:
         """Change product or lot in view, first where it outlives a restart."""
