@@ -52,7 +52,10 @@ def install(root: Path, station_folder: Path, new_checkpoint_folder: Path) -> In
     place = root / "models" / name
     try:
         _sweep(root / "models", station)
-        parity = _put(new_checkpoint_folder, place, settings)
+        try:
+            parity = _put(new_checkpoint_folder, place, settings)
+        except CheckpointError as error:
+            raise CheckpointError(f"{new_checkpoint_folder}: not installed, {old} stays in use\n{error}") from error
         history = followed_by(history, old, name)
         write_history(station_folder, history)
         choose_model(station_folder, name)
@@ -130,7 +133,7 @@ def _put(source: Path, place: Path, settings: StationSettings) -> Parity:
 def _passed(settings: StationSettings, folder: Path) -> Parity:
     parity = admit(settings, open_checkpoint(folder))
     if not parity.is_compared:
-        raise CheckpointError(f"{folder}: has no frozen set, so nothing shows that it answers as its source did; not installed")
+        raise CheckpointError(f"{folder}: has no frozen set, so nothing shows that it answers as its source did")
     return parity
 
 

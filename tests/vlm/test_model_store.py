@@ -73,8 +73,9 @@ def test_installing_again_what_is_in_use_changes_nothing(root: Path, makings: Pa
 
 
 def test_a_model_that_does_not_pass_the_gate_is_not_installed(root: Path, makings: Path) -> None:
-    with pytest.raises(CheckpointError, match="does not answer on this machine as its source did"):
+    with pytest.raises(CheckpointError, match="does not answer on this machine as its source did") as refused:
         install(root, station_of(root), makings / "damaged")
+    assert str(refused.value).startswith(f"{makings / 'damaged'}: not installed, tiny stays in use")
     assert in_use(root) == "tiny"
     assert {name for name in models(root) if not name.startswith(".")} == {"tiny"}
     install(root, station_of(root), makings / "v1")
@@ -82,7 +83,7 @@ def test_a_model_that_does_not_pass_the_gate_is_not_installed(root: Path, making
 
 
 def test_a_model_without_a_frozen_set_is_not_installed(root: Path, tiny: Tiny) -> None:
-    with pytest.raises(CheckpointError, match="has no frozen set, so nothing shows that it answers as its source did; not installed"):
+    with pytest.raises(CheckpointError, match="has no frozen set, so nothing shows that it answers as its source did"):
         install(root, station_of(root), tiny.folder)
     assert in_use(root) == "tiny"
 
