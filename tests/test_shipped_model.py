@@ -16,10 +16,16 @@ from inspector.cli import main
 from inspector.core.frame import Frame
 from inspector.core.inspection import Inspection
 from inspector.daemon import open_judge
-from inspector.edge.camera import open_camera
+from inspector.edge.camera import open_camera, read_image
+from inspector.errors import CheckpointError
 from inspector.pipeline import Pipeline
 from inspector.settings import read_station
-from inspector.vlm.checkpoint import verify
+from inspector.vlm.checkpoint import open_checkpoint, verify
+from inspector.vlm.frozen_set import open_set
+from inspector.vlm.onnx_predictor import OnnxPredictor
+from inspector.vlm.parity import open_gate
+from inspector.vlm.pixels import squared
+from tests.parity_measure import flattened, judged_with
 
 REPOSITORY = Path(__file__).parent.parent
 MODEL = REPOSITORY / "models" / "inspector-edge"
@@ -122,3 +128,24 @@ def test_the_card_and_the_evaluation_tell_the_same_numbers() -> None:
         for case in ("reports", "no_reports", "shuffled_reports"):
             assert f"{numbers[product][case]['onnx']['accuracy']:.4f}" in card
             assert f"{numbers[product][case]['onnx']['macro_f1']:.4f}" in card
+
+
+def test_the_shipped_model_answers_its_frozen_set_as_its_source_did_and_a_flattened_matrix_of_it_does_not(tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(MODEL)
+    gate = open_gate(checkpoint, None)
+    compared = gate.judge(OnnxPredictor(checkpoint))
+    gate.refuse(compared)
+    assert {one.picture.context.product for one in compared} == {"ball-screw", "steel-strip"}
+    assert len({one.expected_label for one in compared}) == 9, "every label of both products"
+    assert any(one.picture.context.reports for one in compared)
+    with pytest.raises(CheckpointError, match=r"parity/\d\d-(screw|strip)-\d{3}\.png .*: expected"):
+        gate.refuse(judged_with(checkpoint, flattened(41), tmp_path))
+
+
+def test_the_frozen_pictures_are_those_of_the_demo_and_stay_small() -> None:
+    frozen = open_set(MODEL / "parity")
+    assert 24 <= len(frozen.pictures) <= 40
+    assert sum(path.stat().st_size for path in frozen.folder.iterdir()) <= 2_000_000
+    for one in frozen.pictures:
+        original = read_image(DEMO / "frames" / f"{one.file.stem[3:]}.jpg")
+        assert np.array_equal(one.pixels(), squared(original, 256) if original.size > one.pixels().size else original)

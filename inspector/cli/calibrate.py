@@ -6,6 +6,8 @@ import click
 
 SUBJECTS = {
     "camera": "Measure a camera's lens and scale on pictures of a board.",
+    "reference": "Take a reference of the scene, so that a moved camera and a drifting light are told.",
+    "regions": "Draw the regions that are judged on a picture of the camera.",
     "decision": "Fit temperature and thresholds on labelled pictures, with a promise on missed defects.",
 }
 """Every subject with its line in the overview; its module here is ``calibrate_<subject>``, with the click command ``subject``."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspector.cli.camera_pictures import FOLDER, PictureChoice, picture_options, pictures_in, state_folder, station_with
 from inspector.core.calibration import CameraCalibration
 from inspector.errors import CalibrationError
-from inspector.settings import StationSettings, read_camera_calibration, read_station
+from inspector.settings import StationSettings, read_camera_calibration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from inspector.training.lens.board import Board, View
     from inspector.training.lens.fit import Lens
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _KINDS = ("charuco", "chessboard")
 _MM = click.FloatRange(0.0, min_open=True)
 
@@ -42,7 +41,7 @@ class Squares(click.ParamType[tuple[int, int]]):
 @click.command("camera")
 @click.argument("station")
 @click.option("--camera", required=True, help="Camera of the station.")
-@click.option("--pictures", required=True, type=_FOLDER, help="Folder with pictures of the board.")
+@picture_options("of the board", every_s=3.0, moved="move and tilt the board")
 @click.option("--board", "kind", required=True, type=click.Choice(_KINDS), help="Its kind; ChArUco with markers 5X5_250.")
 @click.option("--squares", required=True, type=Squares(), help="Squares (not corners) in a row and in a column.")
 @click.option("--square-mm", required=True, type=_MM, help="Side of a square, as measured on the board.")
@@ -53,13 +52,13 @@ class Squares(click.ParamType[tuple[int, int]]):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Picture of the board lying on the part's plane: gives mm_per_px.",
 )
-@click.option("--white", type=_FOLDER, help="Folder with pictures of an even white surface: gives the flat field.")
+@click.option("--white", type=FOLDER, help="Folder with pictures of an even white surface: gives the flat field.")
 @click.pass_obj
 def subject(
     root: Path,
     station: str,
     camera: str,
-    pictures: Path,
+    pictures: PictureChoice,
     kind: str,
     squares: tuple[int, int],
     square_mm: float,
@@ -73,10 +72,10 @@ def subject(
     Says how well the lens fits, overall and for each picture. Where the pictures do not suffice it says which are missing, writes nothing
     and exits with 1. docs/calibrate-camera.md tells how to take them.
     """
-    settings = _station(root / "calibration" / station, camera)
+    settings = station_with(root, station, camera)
     board = _board(kind, squares, square_mm, marker_mm)
     old = read_camera_calibration(settings.folder, camera)  # a file with mistakes is told before the work
-    views = _views(board, pictures)
+    views = _views(board, pictures, settings, root, camera)
     lens = _lens(views, max_error, f"{station}: {camera}")
     scale = None if scale_picture is None else _scale(board, scale_picture, lens, views[0].size)
     gain = None if white is None else _gain(white, views[0].size)
@@ -90,13 +89,6 @@ def subject(
     click.echo(f"written: {settings.folder / 'camera.toml'} [{camera}]; a running station takes it over with its next reload or start")
 
 
-def _station(folder: Path, camera: str) -> StationSettings:
-    settings = read_station(folder)
-    if camera not in settings.cameras:
-        raise click.BadParameter(f"{camera!r} is not one of the cameras {', '.join(settings.cameras)}", param_hint="--camera")
-    return settings
-
-
 def _board(kind: str, squares: tuple[int, int], square_mm: float, marker_mm: float | None) -> "Board":
     from inspector.training.lens.board import Board  # noqa: PLC0415 - quick --help
 
@@ -104,21 +96,17 @@ def _board(kind: str, squares: tuple[int, int], square_mm: float, marker_mm: flo
     return Board("charuco" if kind == "charuco" else "chessboard", *squares, square_mm, marker)
 
 
-def _views(board: "Board", folder: Path) -> "list[View]":
-    """Find the board in every picture of a folder; name the pictures without one."""
-    from inspector.training.picture import read_rgb  # noqa: PLC0415 - quick --help
-
+def _views(board: "Board", pictures: PictureChoice, settings: StationSettings, root: Path, camera: str) -> "list[View]":
+    """Find the board in every picture; name those without one, and live those with one too."""
     views = []
-    for path in _picture_paths(folder):
-        if (view := board.view(path, read_rgb(path))) is None:
+    for path, image in pictures.of(settings, root, camera):
+        if (view := board.view(path, image)) is None:
             click.echo(f"note: {path.name}: no {board.kind} of {board.columns}x{board.rows} squares found; {_cure(board)}", err=True)
-        else:
-            views.append(view)
+            continue
+        views.append(view)
+        if pictures.is_live:
+            click.echo(f"{path.name}: board found, {len(view.corners_px)} corners")
     return views
-
-
-def _picture_paths(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
 
 
 def _cure(board: "Board") -> str:
@@ -170,9 +158,8 @@ def _scale(board: "Board", path: Path, lens: "Lens", size: tuple[int, int]) -> f
 def _gain(folder: Path, size: tuple[int, int]) -> "NDArray[np.float32]":
     """Return the gain map of a folder of white pictures. Raises ``CalibrationError`` that names each picture that is none."""
     from inspector.training.lens.white import gain_of, unfit_white  # noqa: PLC0415 - quick --help
-    from inspector.training.picture import read_rgb  # noqa: PLC0415 - as above
 
-    frames = [(path, read_rgb(path)) for path in _picture_paths(folder)]
+    frames = list(pictures_in(folder))
     _refuse(f"--white {folder}", [reason for path, image in frames if (reason := unfit_white(path, image, size))])
     return gain_of([image for _, image in frames], f"--white {folder}")
 
@@ -186,12 +173,11 @@ def _calibration(old: CameraCalibration, lens: "Lens", scale: float | None) -> C
 
 def _show(settings: StationSettings, root: Path, camera: str, views: "Sequence[View]", lens: "Lens") -> Path:
     """Write the picture that shows most corners before and after the correction, beside the log; return its path."""
-    from inspector.edge.log import database_path  # noqa: PLC0415 - quick --help
-    from inspector.training.lens.preview import preview, write_preview  # noqa: PLC0415 - as above
+    from inspector.training.lens.preview import preview, write_preview  # noqa: PLC0415 - quick --help
     from inspector.training.picture import read_rgb  # noqa: PLC0415 - as above
 
     view = max(views, key=lambda view: float((view.corners_px.max(0) - view.corners_px.min(0)).prod()))
-    path = database_path(settings, root).parent / f"lens-{settings.name}-{camera}.png"
+    path = state_folder(settings, root) / f"lens-{settings.name}-{camera}.png"
     write_preview(path, preview(view, read_rgb(view.path), lens))
     return path
 

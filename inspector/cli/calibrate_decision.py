@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from inspector.training.decision_fit.evidence import Evidence
-    from inspector.training.decision_fit.fit import Fitted, Wish
+    from inspector.training.decision_fit.fit import Fitted, Refused, Wish
+    from inspector.training.decision_fit.words import Basis
     from inspector.training.picture import Picture
 
 _ESCAPE = click.FloatRange(0.0001, 0.5)
@@ -50,7 +51,7 @@ def subject(
     from inspector.training.decision_fit.fit import Wish  # noqa: PLC0415 - quick --help
 
     settings = read_station(root / "calibration" / station)
-    product = _known(settings, product)
+    product = known_product(settings, product)
     labels = settings.products[product].label_set()
     labelled = data.read(labels, split=None if fresh else "val", needed=())
     evidence, model = _judged(settings, root, product, labelled.pictures)
@@ -59,7 +60,7 @@ def subject(
         click.echo(f"note: there is no picture of {name}: nothing is promised about it", err=True)
     wish = Wish(max_escape, confidence, max_review)
     fitted, lines = _fitted(evidence, wish, f"{station}: {product}")
-    calibration = _calibration(fitted, wish, len(evidence), model)
+    calibration = calibration_of(fitted, wish, len(evidence), model)
     story = [f"Fitted by inspector calibrate decision on {labelled.data_hash[:12]} ({data.folder.name}).", *lines]
     story += [f"No picture of {name}: nothing is promised about it." for name in missing]
     _write(settings, product, calibration, story)
@@ -68,7 +69,8 @@ def subject(
     click.echo(f"written: {settings.folder / 'decision.toml'} [{product}]; a running station takes it over with its next reload or start")
 
 
-def _known(settings: StationSettings, product: str | None) -> str:
+def known_product(settings: StationSettings, product: str | None) -> str:
+    """Return the product that was named, or the station's. Raises ``BadParameter``."""
     chosen = product or settings.default_product
     if chosen not in settings.products:
         raise click.BadParameter(f"{chosen!r} is not one of the products {', '.join(settings.products)}", param_hint="--product")
@@ -98,17 +100,22 @@ def _judged(settings: StationSettings, root: Path, product: str, pictures: "Sequ
 def _fitted(evidence: "Evidence", wish: "Wish", source: str) -> "tuple[Fitted, list[str]]":
     """Return the fit and its words. Raises ``CalibrationError`` with the reasons if nothing can be promised."""
     from inspector.training.decision_fit.fit import Refused, fit  # noqa: PLC0415 - quick --help
-    from inspector.training.decision_fit.refusal import refused_lines  # noqa: PLC0415 - as above
     from inspector.training.decision_fit.words import Basis, fitted_lines  # noqa: PLC0415 - as above
 
     found, basis = fit(evidence, wish), Basis.of(evidence)
     if isinstance(found, Refused):
-        reasons = refused_lines(found, wish, basis, evidence.labels)
-        raise CalibrationError(f"{source}: nothing was written\n" + "\n".join(f"  - {line}" for line in reasons))
+        raise CalibrationError("\n".join([f"{source}: nothing was written", *refused(found, wish, basis, evidence.labels)]))
     return found, list(fitted_lines(found, wish, basis))
 
 
-def _calibration(fitted: "Fitted", wish: "Wish", pictures: int, model: str) -> DecisionCalibration:
+def refused(found: "Refused", wish: "Wish", basis: "Basis", labels: int) -> list[str]:
+    """Return the reasons why nothing can be promised, a line each."""
+    from inspector.training.decision_fit.refusal import refused_lines  # noqa: PLC0415 - quick --help
+
+    return [f"  - {line}" for line in refused_lines(found, wish, basis, labels)]
+
+
+def calibration_of(fitted: "Fitted", wish: "Wish", pictures: int, model: str) -> DecisionCalibration:
     """Return what goes into decision.toml."""
     can_pass = fitted.pass_above is not None
     return DecisionCalibration(

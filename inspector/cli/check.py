@@ -21,6 +21,7 @@ from inspector.cli.station_checks import (
     check_labels,
     check_log,
     check_model,
+    check_parity,
     check_promise,
 )
 from inspector.errors import InspectorError, SettingsError
@@ -30,6 +31,7 @@ CHECKS = (
     Check("decision", ("products", "decision"), check_decision),
     Check("calibration", ("cameras",), check_camera_calibration),
     Check("model", ("model",), check_model),
+    Check("parity", ("model", "log"), check_parity),
     Check("promise", ("model", "products"), check_promise),
     Check("labels", ("model", "products"), check_labels),
     Check("encoder", ("model", "reports"), check_encoder),

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -29,6 +29,11 @@ _FEW_GROUPS = 20
 @click.option("--product", help="Product of the pictures. Default: the station's.")
 @click.option("--no-reports", is_flag=True, help="Judge without the historical reports.")
 @click.option(
+    "--ablate",
+    type=click.Choice(("reports",)),
+    help="Judge four times: with the reports, without, with another part's, with another product's; say what they are worth.",
+)
+@click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for page and pictures. Default: var/STATION/evaluate."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document alone.")
@@ -41,6 +46,7 @@ def command(
     split: Literal["val", "test"],
     product: str | None,
     no_reports: bool,
+    ablate: str | None,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -48,6 +54,8 @@ def command(
 
     Writes evaluation.html, its pictures and evaluation.json. Thresholds are those in force; escapes and false rejects are counted at them.
     """
+    from inspector.training.evaluation import write_evaluation  # noqa: PLC0415 - quick --help
+
     settings = read_station(root / "calibration" / station)
     product = product or settings.default_product
     if product not in settings.products:
@@ -55,6 +63,13 @@ def command(
     labelled = data.read(settings.products[product].label_set(), split=split, needed=())
     if not labelled.pictures:
         raise InspectorError(f"{data.folder}: no picture to evaluate with in {split}; docs/data.md shows how folders are laid out")
+    if ablate is not None:
+        if no_reports:
+            raise click.UsageError("--ablate reports judges with and without reports by itself; leave --no-reports out")
+        from inspector.cli.evaluate_ablation import evaluate_ablation  # noqa: PLC0415 - quick --help
+
+        evaluate_ablation(settings, root, product, labelled.pictures, out or root / "var" / station / "evaluate", as_json=as_json)
+        return
     judged, model = _judged(settings, root, product, labelled.pictures, use_reports=not no_reports)
     facts = {
         "station": station,
@@ -66,11 +81,11 @@ def command(
         "evaluated_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     folder = out or root / "var" / station / "evaluate"
-    measures, document = _written(folder, judged, facts)
+    measures, document = write_evaluation(folder, judged, facts)
     if as_json:
         click.echo(json.dumps(document))
         return
-    _tell(measures, facts)
+    tell(measures, facts)
     click.echo(f"page: {folder / 'evaluation.html'}")
 
 
@@ -95,22 +110,7 @@ def _judged(
         return judged, pipeline.predictor.name
 
 
-def _written(folder: Path, judged: "Judged", facts: dict[str, str]) -> "tuple[Measures, dict[str, Any]]":
-    """Write page, pictures and document; return numbers and document."""
-    from inspector.training.evaluation_page import page  # noqa: PLC0415 - quick --help
-    from inspector.training.figures import draw_all  # noqa: PLC0415 - as above
-    from inspector.training.measures import measure  # noqa: PLC0415 - as above
-
-    measures = measure(judged)
-    title = f"{facts['station']}: {facts['product']}, {facts['split']}"
-    pictures = draw_all(folder, judged, measures, title)
-    document = {**facts, "labels": list(judged.names), **measures.to_dict()}
-    (folder / "evaluation.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    (folder / "evaluation.html").write_text(page(title, facts, measures, pictures), encoding="utf-8")
-    return measures, document
-
-
-def _tell(measures: "Measures", facts: dict[str, str]) -> None:
+def tell(measures: "Measures", facts: dict[str, str]) -> None:
     """Print the numbers as tables."""
     from rich.console import Console  # noqa: PLC0415 - quick --help
     from rich.table import Table  # noqa: PLC0415 - as above
@@ -119,12 +119,12 @@ def _tell(measures: "Measures", facts: dict[str, str]) -> None:
     table = Table("", "value", "95 % interval", title=f"{facts['product']}, {measures.n} pictures of {measures.groups} groups")
     rates = {"accuracy": measures.accuracy, "macro-F1": measures.macro_f1, "escapes": measures.escapes}
     for name, rate in (rates | {"false rejects": measures.false_rejects, "reviews": measures.reviews}).items():
-        table.add_row(name, *_cells(rate))
+        table.add_row(name, *rate_cells(rate))
     table.add_row("ECE", f"{measures.ece:.3f}", "")
     console.print(table)
     labels = Table("label", "n", "found", "interval", "false alarms", "interval")
     for name, label in measures.per_label.items():
-        labels.add_row(name, str(label.n), *_cells(label.recall), *_cells(label.false_alarms))
+        labels.add_row(name, str(label.n), *rate_cells(label.recall), *rate_cells(label.false_alarms))
     console.print(labels)
     if measures.groups < _FEW_GROUPS:
         console.print(f"note: {measures.groups} groups are few: another part may give quite other numbers", highlight=False)
@@ -132,7 +132,8 @@ def _tell(measures: "Measures", facts: dict[str, str]) -> None:
         console.print(f"{measures.unjudged} pictures could not be judged and went to review", highlight=False)
 
 
-def _cells(rate: "Rate") -> tuple[str, str]:
+def rate_cells(rate: "Rate") -> tuple[str, str]:
+    """Return a rate and its interval as text."""
     numbers = rate.to_dict()
     value, low = numbers["value"], numbers["low"]
     return ("-" if value is None else f"{value:.3f}", "" if low is None else f"{low:.3f} .. {rate.high:.3f}")

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from inspector.cli.init import TEMPLATES
-from inspector.settings import CameraTable, DecisionTable, StationSettings
+from inspector.settings import CameraTable, DecisionTable, ReferenceTable, StationSettings
 
 _HIDDEN = {"name", "folder"}
 """Fields of StationSettings that come from the folder and not from the file."""
@@ -27,7 +27,12 @@ def settings_reference() -> str:
         if key not in _HIDDEN:
             section, is_named = _section(field.annotation)
             lines += [f"#### [{key}.NAME]" if is_named else f"#### [{key}]", "", str(field.description), "", *_table(section), ""]
-    for title, section in (("decision.toml: [PRODUCT]", DecisionTable), ("camera.toml: [CAMERA]", CameraTable)):
+    measured = (
+        ("decision.toml: [PRODUCT]", DecisionTable),
+        ("camera.toml: [CAMERA]", CameraTable),
+        ("camera.toml: [CAMERA.reference]", ReferenceTable),
+    )
+    for title, section in measured:
         lines += [f"### {title}", "", (section.__doc__ or "").strip(), "", *_table(section), ""]
     lines += [f"Templates for `inspector init`: {', '.join(f'`{name}`' for name in TEMPLATES)}."]
     return "\n".join(lines)

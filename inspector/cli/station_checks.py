@@ -9,9 +9,10 @@ from pathlib import Path
 
 from inspector.cli.findings import Found, Subject, error_lines, fault, note, ok
 from inspector.cli.full_model_checks import FULL_KEYS, check_full_model, idle_keys
+from inspector.core.calibration import CameraCalibration
 from inspector.core.decision_calibration import DecisionCalibration
 from inspector.core.frame import Frame
-from inspector.errors import CalibrationError, InspectorError
+from inspector.errors import CalibrationError, CheckpointError, InspectorError
 from inspector.settings import read_camera_calibration, read_camera_calibrations, read_decisions
 
 
@@ -49,7 +50,14 @@ def check_camera_calibration(subject: Subject) -> Iterator[Found]:
         lens = "lens corrected" if measured[camera].camera_matrix else "lens not corrected"
         scale = measured[camera].mm_per_px
         light = ", light evened out" if measured[camera].flat_field else ""
-        yield ok(f"{camera}: {lens}, {f'{scale:g} mm a pixel' if scale else 'scale unknown'}{light}")
+        yield ok(f"{camera}: {lens}, {f'{scale:g} mm a pixel' if scale else 'scale unknown'}{light}, {_watched(measured[camera])}")
+
+
+def _watched(calibration: CameraCalibration) -> str:
+    """Return which warnings a camera's reference allows, in words."""
+    if calibration.reference is None:
+        return "no reference: a moved camera is not told"
+    return "a move and a change of light are told" if calibration.reference.tiles else "a change of light is told, a move cannot be seen"
 
 
 def check_model(subject: Subject) -> Iterator[Found]:
@@ -72,6 +80,38 @@ def check_model(subject: Subject) -> Iterator[Found]:
     for provider in subject.settings.model.providers:
         if provider not in available:
             yield fault(f'model.providers: "{provider}" is not in this build of ONNX Runtime; available: {", ".join(available)}')
+
+
+def check_parity(subject: Subject) -> Iterator[Found]:
+    """Let the model judge its frozen sets, unless it has passed on this machine already; nothing is written."""
+    from inspector.edge.log import database_path  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.checkpoint import Checkpoint  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.opening import open_any, open_predictor, verify_any  # noqa: PLC0415 - as in check_model
+    from inspector.vlm.parity import check_parity, memory_of, open_gate  # noqa: PLC0415 - as in check_model
+
+    if verify_any(subject.model_folder):
+        yield note("not checked: the model's files are at fault")
+        return
+    model = subject.settings.model
+    checkpoint = open_any(subject.model_folder, model)
+    if not isinstance(checkpoint, Checkpoint):
+        yield note("a full MiniCPM-V has no frozen set: nothing says whether it answers here as elsewhere")
+        return
+    try:
+        passed = check_parity(
+            open_gate(checkpoint, subject.settings),
+            lambda: open_predictor(checkpoint, model),
+            memory_of(database_path(subject.settings, subject.root)),
+            keep=False,
+        )
+    except CheckpointError as error:
+        head, *rest = str(error).splitlines()
+        yield fault(head)
+        yield from (note(line.strip()) for line in rest)
+        return
+    if passed.is_compared:
+        yield ok(passed.text.removeprefix("parity: "))
+    yield from map(note, passed.notes)
 
 
 def check_promise(subject: Subject) -> Iterator[Found]:

@@ -6,6 +6,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.core.scene import SceneReference
+
 
 @dataclass(frozen=True, slots=True)
 class CameraCalibration:
@@ -23,6 +25,8 @@ class CameraCalibration:
     """A region whose variance of Laplacian lies below is a quality fault; 0 switches the check off."""
     flat_field: str | None = None
     """File with the gain map, beside camera.toml; its name bears the hash of its content."""
+    reference: SceneReference | None = None
+    """How the scene looks when all is well; None: a moved camera or a drifting exposure is not told."""
     calibrated_at: datetime | None = None
     """When it was measured, UTC."""
     gain: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)

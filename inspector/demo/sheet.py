@@ -26,11 +26,13 @@ class Tile:
     """Probability of the answer, 0..1."""
     disposition: str
     """pass, fail or review."""
+    remark: str = ""
+    """What is wrong with it although the label is right."""
 
     @property
     def is_right(self) -> bool:
-        """True if the answer is the true label."""
-        return self.answer == self.truth
+        """True if the answer is the true label and nothing else is wrong."""
+        return self.answer == self.truth and not self.remark
 
 
 def write_sheet(path: Path, tiles: Sequence[Tile], title: str) -> None:
@@ -57,7 +59,7 @@ def _draw(cell: NDArray[np.uint8], tile: Tile) -> None:
     shade = _AMBER if tile.disposition == "review" else _INK
     _write(cell, f"{tile.disposition} {tile.confidence:.2f}", (2, _TILE + 28), 0.38, shade)
     if not tile.is_right:
-        _write(cell, _fitted(f"true: {tile.truth}"), (2, _TILE + 42), 0.38, _RED)
+        _write(cell, _fitted(tile.remark or f"true: {tile.truth}"), (2, _TILE + 42), 0.38, _RED)
 
 
 def _mark(cell: NDArray[np.uint8], is_right: bool, colour: tuple[int, int, int]) -> None:  # noqa: FBT001 - drawn, not decided

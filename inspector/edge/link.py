@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from queue import Empty
@@ -23,7 +23,7 @@ from inspector.edge.commands.desk import Desk
 from inspector.edge.commands.doorman import Asker, Request
 from inspector.edge.commands.payload import Outcome
 from inspector.edge.connection import Connection
-from inspector.edge.extras.showcase import Showcase
+from inspector.edge.extras.showcase import Metrics, Showcase
 from inspector.edge.flight import Flight
 from inspector.edge.handshake import Handshake
 from inspector.edge.log import Log
@@ -52,11 +52,13 @@ class LinkRules:
     """Which commands are let in."""
     extras: ExtrasSection
     """Which outputs are wanted."""
+    metrics: Metrics = field(default_factory=Metrics)
+    """Figures that go out every so often, if they are wanted."""
 
     @property
     def is_needed(self) -> bool:
         """True if there is anything for a link to do."""
-        return self.mqtt.enabled and (bool(self.commands.allow) or self.extras.is_on)
+        return self.mqtt.enabled and (bool(self.commands.allow) or self.extras.is_on or self.metrics.every_s > 0)
 
 
 class Link:
@@ -85,7 +87,7 @@ class Link:
         self._newest = Newest()
         # Pictures are held for snapshots alone; a frame may take many megabytes.
         self._holds_newest = "snapshot" in commands.allow
-        self._showcase = Showcase(extras, commands, topics, message, tell)
+        self._showcase = Showcase(extras, commands, topics, message, tell, rules.metrics)
         self._desk = Desk(
             commands,
             topics,

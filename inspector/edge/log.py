@@ -3,8 +3,9 @@
 A ``Log`` belongs to the thread that made it. Every failure is a ``LogError`` that names the file and the cure.
 """
 
+import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Self
 
 from inspector.core.inspection import Disposition, Inspection
 from inspector.edge.instants import from_text, now, to_text
-from inspector.edge.outbox import Message, Outbox
+from inspector.edge.outbox import Message, Outbox, Waiting
 from inspector.edge.rows import finding_rows, from_row, to_row
 from inspector.edge.schema import open_database, transaction
 from inspector.edge.sqlite_errors import as_log_error
@@ -190,9 +191,29 @@ class Log:
     def events(self, limit: int = 100) -> list[Event]:
         """Return the station's newest events, oldest first."""
         query = "SELECT * FROM (SELECT * FROM events WHERE station = ? ORDER BY event_id DESC LIMIT ?) ORDER BY event_id"
+        return self._events(query, (self.station, limit))
+
+    def events_of(self, kinds: Collection[str], after_id: int = 0) -> list[Event]:
+        """Return the station's events of some kinds with numbers above ``after_id``, oldest first."""
+        query = "SELECT * FROM events WHERE station = ? AND event_id > ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY event_id"
+        return self._events(query, (self.station, after_id, json.dumps(list(kinds))))
+
+    def last_event_id(self) -> int:
+        """Return the number of the newest event in this log, 0 before the first."""
         with as_log_error(self.path, "read the log"):
-            rows = list(self._database.query(query, (self.station, limit)))
-        return [Event(r["event_id"], from_text(r["occurred_at"]), r["station"], r["kind"], r["detail"]) for r in rows]
+            return int(self._database.conn.execute("SELECT coalesce(max(event_id), 0) FROM events").fetchone()[0])
+
+    def judged_since(self, since: datetime) -> list[tuple[Disposition, bool, float]]:
+        """Return disposition, whether it is a fault, and frame age in milliseconds of each inspection since then, in no order."""
+        query = "SELECT disposition, is_fault, frame_age_ms FROM inspections WHERE station = ? AND inspected_at >= ?"
+        with as_log_error(self.path, "read the log"):
+            rows = self._database.conn.execute(query, (self.station, to_text(since))).fetchall()
+        return [(disposition, bool(is_fault), age_ms) for disposition, is_fault, age_ms in rows]
+
+    def waiting(self) -> Waiting:
+        """Return how many messages wait in the outbox, and since when."""
+        with as_log_error(self.path, "read the outbox"):
+            return self.outbox.waiting()
 
     def last_seq(self) -> int:
         """Return the last number given at this station, 0 before the first."""
@@ -203,6 +224,11 @@ class Log:
     def close(self) -> None:
         """Close the connection."""
         self._database.close()
+
+    def _events(self, query: str, parameters: tuple[object, ...]) -> list[Event]:
+        with as_log_error(self.path, "read the log"):
+            rows = list(self._database.query(query, parameters))
+        return [Event(r["event_id"], from_text(r["occurred_at"]), r["station"], r["kind"], r["detail"]) for r in rows]
 
     def _next_seq(self) -> int:
         """Take the station's next number; it is given back if the transaction fails, so numbers have no gaps."""

@@ -2,6 +2,8 @@
 
 from inspector.core.inspection import Inspection
 from inspector.core.label import LabelSet
+from inspector.edge.health.figures import Figures
+from inspector.edge.health.payload import MetricsPayload
 from inspector.edge.instants import to_text
 from inspector.edge.log import Event
 from inspector.edge.outbox import Message
@@ -36,3 +38,8 @@ def event_message(event: Event, topics: Topics) -> Message:
         "subject": event.kind,
     }
     return Message(topics.event, payload.to_json(), properties=attributes)
+
+
+def metrics_message(figures: Figures, topics: Topics) -> Message:
+    """Return the message about the station's figures; it is no CloudEvent and stands in no outbox."""
+    return Message(topics.metrics, MetricsPayload.of(figures).to_json())

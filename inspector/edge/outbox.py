@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlite_utils import Database
 
-from inspector.edge.instants import now, to_text
+from inspector.edge.instants import from_text, now, to_text
 from inspector.edge.schema import transaction
 
 
@@ -26,6 +27,16 @@ class Message:
     """True if the broker keeps it for later subscribers. Never set for messages in the outbox."""
     correlation: bytes | None = None
     """What tells the asker which question this answers; MQTT 5 only. Never set for messages in the outbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits, in short."""
+
+    count: int
+    """Messages that wait."""
+    oldest_at: datetime | None
+    """Since when the oldest one has waited, UTC; None without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +92,8 @@ class Outbox:
     def depth(self) -> int:
         """Return how many messages wait."""
         return int(self._database.conn.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def waiting(self) -> Waiting:
+        """Return how many messages wait, and since when."""
+        oldest = self._database.conn.execute("SELECT queued_at FROM outbox ORDER BY row_id LIMIT 1").fetchone()
+        return Waiting(self.depth(), None if oldest is None else from_text(oldest[0]))

@@ -4,20 +4,19 @@ It lives in the frame loop's thread, which owns the log's connection.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from inspector.core.frame import Frame
 from inspector.core.inspection import Inspection
-from inspector.core.latency import Latencies
 from inspector.edge.ailing import Ailing
 from inspector.edge.disk.room import Room
+from inspector.edge.health.tally import Tally
 from inspector.edge.log import Event, Log
 from inspector.edge.messages import event_message, result_message
 from inspector.edge.outbox import Message
-from inspector.edge.payload import State
 from inspector.edge.pictures import PictureStore
 from inspector.edge.publisher import Publisher
 from inspector.edge.spoken import spoken
@@ -26,22 +25,6 @@ from inspector.errors import DiskFull, LogError
 from inspector.settings import StationSettings
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a run has done."""
-
-    logged: int = 0
-    """Inspections written to the log."""
-    to_row: Latencies = field(default_factory=Latencies)
-    """From capture to the committed row."""
-    is_losing_pictures: bool = False
-    """True while pictures cannot be kept."""
-
-    def to_dict(self, dropped: Mapping[str, int]) -> dict[str, object]:
-        """Return the numbers of the closing event."""
-        return {"logged": self.logged, "dropped": sum(dropped.values()), "capture_to_row": self.to_row.summary()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +51,6 @@ class Recorder:
     room: Room | None = None
     """What is done about a full disk; None stops the station at once."""
 
-    @property
-    def is_alive(self) -> bool:
-        """True while the publisher's thread works; without MQTT always."""
-        return self.publisher is None or self.publisher.alive
-
     def record(self, frames: Sequence[Frame], inspections: Sequence[Inspection]) -> None:
         """Log inspections with their messages, in order; what is in the log already stays as it is.
 
@@ -83,8 +61,7 @@ class Recorder:
                 continue  # a watched folder delivers its old files again after a restart: logged, counted and kept once
             kept = self._with_picture(judged, frame)
             logged = self._with_room(partial(self.log.append, kept, self._result if self.publisher else None))
-            self.tally.to_row.add((time.monotonic_ns() - frame.grabbed_ns) / 1e6)
-            self.tally.logged += 1
+            self.tally.add(logged, (time.monotonic_ns() - frame.grabbed_ns) / 1e6)
             self._wake()
             self.show(frame, logged)
 
@@ -108,12 +85,9 @@ class Recorder:
         self._show_state()
         self._wake()
 
-    def tell(self, state: State, reason: str = "") -> None:
-        """Set the state of the retained status message; while something is at fault ``running`` is told as ``degraded``."""
-        self.ailing.state, self.ailing.reason = state, reason
-        self._show_state()
-
     def _show_state(self) -> None:
+        """Tell the state; while something is at fault ``running`` is told as ``degraded``."""
+        self.tally.told = self.ailing.told
         if self.publisher is not None and self.ailing.state != "starting":
             self.publisher.status(*self.ailing.told)
 

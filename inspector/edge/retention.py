@@ -87,19 +87,31 @@ def choose(images: Sequence[StoredImage], rules: LogSection, free_bytes: int, in
     return chosen
 
 
-def sweep(path: Path, rules: LogSection, instant: datetime, *, free_bytes: int | None = None, batch: int = _BATCH) -> Swept:
+def sweep(
+    path: Path,
+    rules: LogSection,
+    instant: datetime,
+    *,
+    free_bytes: int | None = None,
+    batch: int = _BATCH,
+    beat: Callable[[], None] = lambda: None,
+) -> Swept:
     """Remove what has served its time and cut the write-ahead log. Raises ``LogError``.
 
     Relative image paths are taken from the database's folder. ``free_bytes`` None: ask the disk.
+    ``beat`` is called before each step: a sweep may take long, a step may not.
     """
     database = open_database(path)
     try:
         with as_log_error(path, "remove old pictures"):
-            images = _remove_images(database, path.parent, rules, _free(path) if free_bytes is None else free_bytes, instant, batch)
+            free = _free(path) if free_bytes is None else free_bytes
+            images = _remove_images(database, path.parent, rules, free, instant, batch, beat)
         with as_log_error(path, "remove old verdicts"):
-            rows = _remove_verdicts(database, instant - timedelta(days=rules.keep_days), batch)
+            rows = _remove_verdicts(database, instant - timedelta(days=rules.keep_days), batch, beat)
+            beat()
             # executescript runs the pragma to its end; execute would step it once and free a single page.
             database.conn.executescript("PRAGMA incremental_vacuum(2000);")
+            beat()
             checkpoint = cut(database, path)
             return Swept(images, rows, _free(path) if free_bytes is None else free_bytes, checkpoint)
     finally:
@@ -114,17 +126,19 @@ def retain(
     *,
     period_s: float = 600.0,
     look_s: float = _LOOK_S,
+    beat: Callable[[], None] = lambda: None,
 ) -> None:
     """Sweep every ``period_s``, and whenever the disk lacks space, until ``stop`` is set: the body of a thread.
 
-    ``on_fault`` hears kind and message when a fault begins, kind and None when it ends.
+    ``on_fault`` hears kind and message when a fault begins, kind and None when it ends; ``beat`` is called before each step.
     """
     faults: dict[str, str] = {}
     due_s = time.monotonic()
     while True:
+        beat()
         try:
             if time.monotonic() >= due_s or faults or _free(path) < rules.min_free_bytes:
-                found = sweep(path, rules, now()).mistakes(rules)
+                found = sweep(path, rules, now(), beat=beat).mistakes(rules)
                 due_s = time.monotonic() + period_s
             else:
                 found = {}
@@ -144,24 +158,28 @@ def _free(path: Path) -> int:
         return shutil.disk_usage(path.parent).free
 
 
-def _remove_images(database: Database, folder: Path, rules: LogSection, free_bytes: int, instant: datetime, batch: int) -> int:
+def _remove_images(
+    database: Database, folder: Path, rules: LogSection, free_bytes: int, instant: datetime, batch: int, beat: Callable[[], None]
+) -> int:
     """Remove pictures, oldest first, some at a time; return how many."""
     query = "SELECT inspection_id, image_path, inspected_at FROM inspections WHERE image_path IS NOT NULL ORDER BY inspected_at LIMIT ?"
     removed = 0
     while True:
+        beat()
         rows = database.conn.execute(query, (batch,)).fetchall()
         images = [StoredImage(row[0], folder / row[1], from_text(row[2]), _size(folder / row[1])) for row in rows]
         chosen = choose(images, rules, free_bytes, instant)
-        _forget_images(database, chosen)
+        _forget_images(database, chosen, beat)
         removed += len(chosen)
         free_bytes += sum(image.size_bytes for image in chosen)
         if len(chosen) < batch:
             return removed
 
 
-def _forget_images(database: Database, images: Sequence[StoredImage]) -> None:
+def _forget_images(database: Database, images: Sequence[StoredImage], beat: Callable[[], None]) -> None:
     """Remove files, then their paths from the log: after a crash in between the next sweep finishes the work."""
     for image in images:
+        beat()
         image.path.unlink(missing_ok=True)
     if not images:
         return
@@ -178,13 +196,13 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _remove_verdicts(database: Database, cutoff: datetime, batch: int) -> int:
+def _remove_verdicts(database: Database, cutoff: datetime, batch: int, beat: Callable[[], None]) -> int:
     """Remove verdicts older than ``cutoff`` that do not wait in the outbox and keep no picture, some at a time."""
     stations = [row[0] for row in database.conn.execute("SELECT station FROM sequences").fetchall()]
-    return sum(_remove_verdicts_of(database, station, to_text(cutoff), batch) for station in stations)
+    return sum(_remove_verdicts_of(database, station, to_text(cutoff), batch, beat) for station in stations)
 
 
-def _remove_verdicts_of(database: Database, station: str, cutoff: str, batch: int) -> int:
+def _remove_verdicts_of(database: Database, station: str, cutoff: str, batch: int, beat: Callable[[], None]) -> int:
     """Remove one station's; what may go is looked for outside the transaction, which keeps the frame loop out."""
     query = (
         "SELECT i.inspection_id FROM inspections AS i WHERE i.station = ? AND i.inspected_at < ? AND i.image_path IS NULL"
@@ -192,6 +210,7 @@ def _remove_verdicts_of(database: Database, station: str, cutoff: str, batch: in
     )
     total = 0
     while True:
+        beat()
         chosen = database.conn.execute(query, (station, cutoff, batch)).fetchall()
         if chosen:
             with transaction(database):  # a row never enters the outbox later than its inspection enters the log

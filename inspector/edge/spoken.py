@@ -8,7 +8,7 @@ from datetime import datetime
 from inspector.edge.instants import now, to_text
 from inspector.settings import StationSettings
 
-_BAD_ENDINGS = ("lost", "failed", "refused", "limit", "waiting", "damaged", "full")
+_BAD_ENDINGS = ("lost", "failed", "refused", "limit", "waiting", "damaged", "full", "moved", "drift", "hung")
 """Last words of the kinds that tell of something wrong."""
 
 

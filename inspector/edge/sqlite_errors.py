@@ -11,6 +11,8 @@ from inspector.errors import DiskFull, LogDamaged, LogError
 
 _NO_ROOM_BYTES = 65_536
 """With less free space than this a failed write is a full disk, whatever SQLite calls it."""
+_UNKNOWN_FORMAT = "unsupported file format"
+"""What SQLite says of a header whose schema format it does not know, under the name of any error; no SQLite writes such a one."""
 
 
 def advice(errorname: str) -> str:
@@ -41,6 +43,8 @@ def as_log_error(path: Path, action: str) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "") or ""
+        if str(error) == _UNKNOWN_FORMAT:
+            name = "SQLITE_CORRUPT"
         kind = _kind(name, path)
         raise kind(f"{path}: cannot {action}: {error}; {advice('SQLITE_FULL' if kind is DiskFull else name)}") from error
     except UnicodeDecodeError as error:  # SQLite's own message may quote what is damaged

@@ -6,7 +6,7 @@ lot. A frame is judged by what held when it was taken, not when its turn came.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from inspector.edge.systemd import Systemd
 from inspector.orders.reload import ReloadError, Rereading, reload
 from inspector.orders.triggers import Triggers, Waiting
 from inspector.pipeline import Pipeline
+from inspector.scene.watch import Event, Scenes
 
 _AT_ONCE = 8
 """Commands that are carried out between two batches of frames at most."""
@@ -67,6 +68,7 @@ class Orders:
         self._settings = around.recorder.settings
         self._paused: tuple[int, str] | None = None
         self._triggers = Triggers()
+        self._scenes = Scenes()
         self._in_view = self._recalled()
         self._show()
 
@@ -81,6 +83,10 @@ class Orders:
             else:
                 self._around.cameras.leave_out(frame.camera)
         return admitted
+
+    def look(self, frames: Sequence[Frame]) -> Iterator[Event]:
+        """Look at what the cameras see, by the references now in force; yield the warnings that begin or end (kind, detail)."""
+        return self._scenes.look(frames, self.pipeline.calibrations)
 
     def logged(self, frame: Frame, inspection: Inspection) -> None:
         """Answer the trigger that a logged frame belongs to, and show the frame."""
@@ -113,10 +119,8 @@ class Orders:
                 self._pause(request, command.reason)
                 link.answer(request.asker, "done")
             case ResumeCommand():
-                reason = "" if self._paused is not None else "it was not paused"
-                self._paused = None
-                self._around.recorder.tell("running")
-                link.answer(request.asker, "done", reason)
+                link.answer(request.asker, "done", "" if self._paused is not None else "it was not paused")
+                self._resume(request.asker.who)
             case ReloadCommand():
                 self._reload(request.asker, link)
             case LotCommand(lot=lot):
@@ -143,7 +147,12 @@ class Orders:
     def _pause(self, request: Request, reason: str | None) -> None:
         why = f"{request.asker.who}: {reason}" if reason else request.asker.who
         self._paused = (request.arrived_ns if self._paused is None else self._paused[0], why)
-        self._around.recorder.tell("paused", why)
+        self._around.recorder.note("paused", why)
+
+    def _resume(self, who: str) -> None:
+        if self._paused is not None:
+            self._paused = None
+            self._around.recorder.note("resumed", f"by {who}")
 
     def _see(self, request: Request, link: Link, **what: str | None) -> None:
         """Change product or lot in view, first where it outlives a restart."""

@@ -9,6 +9,7 @@ from inspector.settings.base import Name, Section, Share
 from inspector.settings.calibration_files import (
     CameraTable,
     DecisionTable,
+    ReferenceTable,
     read_camera_calibration,
     read_camera_calibrations,
     read_decision,
@@ -16,6 +17,7 @@ from inspector.settings.calibration_files import (
 )
 from inspector.settings.cameras import CameraSection
 from inspector.settings.log_options import HealthSection, LogSection
+from inspector.settings.model_choice import choose_model
 from inspector.settings.mqtt_options import CommandsSection, ExtrasSection, Verb
 from inspector.settings.sections import (
     DecisionSection,
@@ -30,6 +32,7 @@ from inspector.settings.sections import (
     ReportsSection,
     StationSection,
     StationSettings,
+    Symmetry,
 )
 from inspector.settings.station import parse_station, read_station, read_station_table, usable_parts
 
@@ -50,13 +53,16 @@ __all__ = [
     "Precision",
     "ProductSection",
     "QualitySection",
+    "ReferenceTable",
     "RegionSection",
     "ReportsSection",
     "Section",
     "Share",
     "StationSection",
     "StationSettings",
+    "Symmetry",
     "Verb",
+    "choose_model",
     "parse_station",
     "read_camera_calibration",
     "read_camera_calibrations",

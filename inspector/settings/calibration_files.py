@@ -13,10 +13,12 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from inspector.core.calibration import CameraCalibration
 from inspector.core.decision import DecisionCalibration
+from inspector.core.scene import SceneReference
 from inspector.errors import CalibrationError
 from inspector.settings.base import Section, Share, Span
 from inspector.settings.flat_field import read_gain
 from inspector.settings.mistakes import WHOLE, sentences
+from inspector.settings.scene_picture import read_scene
 from inspector.settings.toml_file import UnreadableError, read_table
 
 DECISION_FILE = "decision.toml"
@@ -61,6 +63,23 @@ class DecisionTable(_Measured):
     )
 
 
+class ReferenceTable(_Measured):
+    """How the scene looks when the camera is well mounted and lit; a pixel is one of the camera's pictures."""
+
+    picture: str = Field(pattern=r"^[^/\\]+\.png$", description="File with the scene, grey and small, beside camera.toml.")
+    size_px: Annotated[tuple[int, int], Field(strict=False)] = Field(description="Width and height of the camera's pictures.")
+    frames: int = Field(ge=1, description="Pictures behind it.")
+    luminance: _Row = Field(description="Mean luminance (0..255) of the pictures: 5th percentile, median, 95th percentile.")
+    focus: _Row = Field(description="Variance of Laplacian of the pictures, the same percentiles.")
+    shift_sigma_px: float = Field(ge=0.0, description="Natural shift of the scene over the pictures, root mean square.")
+    light_sigma: float = Field(ge=0.0, description="Natural variation of the brightness over the pictures, standard deviation, as a share.")
+    moved_px: float = Field(gt=0.0, description="A shift beyond this, root mean square over the fixed parts, is told as `camera-moved`.")
+    light_limit: float = Field(gt=0.0, description="A change of brightness beyond this share is told as `exposure-drift`.")
+    tiles: Annotated[tuple[Annotated[tuple[int, int], Field(strict=False)], ...], Field(strict=False)] = Field(
+        (), description="[x, y] of the scene's fixed parts in the small picture, squares of 32 pixels; none: a move cannot be seen."
+    )
+
+
 class CameraTable(_Measured):
     """Lens, scale, light and focus of one camera."""
 
@@ -79,6 +98,10 @@ class CameraTable(_Measured):
         None,
         pattern=r"^[^/\\]+\.npz$",
         description="File with the gain map of a flat field, beside camera.toml. Without it light is not evened out.",
+    )
+
+    reference: ReferenceTable | None = Field(
+        None, description="How the scene looks when all is well, by `inspector calibrate reference`. Without it neither warning is given."
     )
 
     @field_validator("camera_matrix")
@@ -127,12 +150,23 @@ def read_camera_calibration(folder: Path, camera: str) -> CameraCalibration:
 def read_camera_calibrations(folder: Path) -> dict[str, CameraCalibration]:
     """Return the calibrations of all cameras in ``folder/camera.toml``. Raises ``CalibrationError`` with every mistake."""
     tables = _read(folder / CAMERA_FILE, CameraTable)
-    return {camera: _with_gain(folder, CameraCalibration(**table.model_dump())) for camera, table in tables.items()}
+    return {camera: _with_files(folder, calibration_of(table)) for camera, table in tables.items()}
 
 
-def _with_gain(folder: Path, calibration: CameraCalibration) -> CameraCalibration:
-    name = calibration.flat_field
-    return calibration if name is None else replace(calibration, gain=read_gain(folder / name))
+def calibration_of(table: CameraTable) -> CameraCalibration:
+    """Return what a table says, without the files that it names."""
+    values = table.model_dump()
+    reference = None if table.reference is None else SceneReference(**values["reference"])
+    return CameraCalibration(**values | {"reference": reference})
+
+
+def _with_files(folder: Path, calibration: CameraCalibration) -> CameraCalibration:
+    name, reference = calibration.flat_field, calibration.reference
+    return replace(
+        calibration,
+        gain=None if name is None else read_gain(folder / name),
+        reference=None if reference is None else replace(reference, grey=read_scene(folder, reference)),
+    )
 
 
 def _read(path: Path, section: type[_Table]) -> dict[str, _Table]:

@@ -28,6 +28,10 @@ class HealthSection(Section):
     """Life signs."""
 
     stop_timeout_s: float = Field(10.0, gt=0.0, le=60.0, description="How long a stop may take to empty the outbox.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port on 127.0.0.1 where Prometheus finds the station's metrics; 0: none.")
+    metrics_every_s: float = Field(
+        60.0, ge=0.0, le=86_400.0, description="How often figures about the daemon go out on the MQTT topic metrics; 0: never."
+    )
     max_rss_bytes: int = Field(
         0, ge=0, description="Memory of the daemon above which it stops in order, to be started anew by systemd; 0: no limit."
     )

@@ -21,6 +21,7 @@ from inspector.settings.mqtt_options import CommandsSection, ExtrasSection
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8", "int4"]
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 ImageTokens: TypeAlias = Literal["16x", "4x"]
+Symmetry: TypeAlias = Literal["none", "left-right", "up-down", "both", "all"]
 
 
 class StationSection(Section):
@@ -40,6 +41,11 @@ class ProductSection(Section):
     good: str | None = Field(None, description='The label that means "no defect". Without it nothing can pass.')
     description: str = Field("", max_length=200, description="The product in a few words; the model reads it. Empty: the product's name.")
     display: dict[str, dict[str, str]] = Field(default_factory=dict, description="Names for people: {label: {language: text}}.")
+    symmetry: Symmetry = Field(
+        "none",
+        description='How a picture may be mirrored without showing another part: "left-right", "up-down", "both", or "all" (quarter turns '
+        "too). Training makes more of the pictures with it.",
+    )
     severity: dict[str, Severity] = Field(default_factory=dict, description="minor, major or critical for each label; major if not named.")
 
     @field_validator("labels", "good", "display", "severity")

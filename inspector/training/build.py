@@ -7,10 +7,10 @@ import hashlib
 import json
 import pickle
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -22,13 +22,14 @@ from tokenizers import Tokenizer
 from inspector.errors import CheckpointError
 from inspector.training.base_weights import LANGUAGE_MODEL, VISION_TOWER, fetch, tower_state
 from inspector.training.card import update_card
-from inspector.training.dataset import Picture, read_pictures, trunk_features
+from inspector.training.dataset import Picture, read_pictures, read_rgb, trunk_features
 from inspector.training.decision_fit.evidence import tempered_rows
 from inspector.training.decision_fit.temperature import fit_temperature
 from inspector.training.decoder import decoder_from_llama
 from inspector.training.edge_model import EdgeModel
-from inspector.training.evaluate import Agreement, agreement, histories, judge_onnx, judge_torch, score
+from inspector.training.evaluate import Agreement, agreement, context_of, histories, judge_onnx, judge_torch, score
 from inspector.training.export import export_checkpoint
+from inspector.training.freeze import Candidate, freeze
 from inspector.training.language_model import load_language_model, load_tokenizer
 from inspector.training.phrasing import phrasings
 from inspector.training.recipe import ProductRecipe, Recipe
@@ -37,11 +38,15 @@ from inspector.training.train import Source, train
 from inspector.training.visits import LotVisits, Pool, PositionVisits, last_reports
 from inspector.vlm.checkpoint import PARTS, open_checkpoint
 from inspector.vlm.encoder import SentenceTransformerEncoder
+from inspector.vlm.frozen_set import FOLDER
 from inspector.vlm.onnx_predictor import OnnxPredictor
+from inspector.vlm.parity import open_gate
 from inspector.vlm.prompt import build_prompt
 
 MAX_FLIP_SHARE = 0.01
 """Share of validation pictures whose label the export may change before it is refused."""
+Encode: TypeAlias = Callable[[list[str]], NDArray[np.float32]]
+"""n texts to (n, d) float32 unit vectors."""
 _LOT_CONCENTRATION = 0.35
 
 
@@ -71,7 +76,7 @@ def build(recipe: Recipe, data: Path, out: Path, work: Path, console: Console, *
     pools = {name: read_pools(product, recipe, data, trunk, tokenizer, encoder, work) for name, product in recipe.products.items()}
     standardise_reports(model, pools)
     sources = {
-        name: Source((LotVisits if product.history == "lots" else PositionVisits)(pools[name].train), product.share)
+        name: Source((PositionVisits if product.has_times else LotVisits)(pools[name].train), product.share)
         for name, product in recipe.products.items()
     }
     if start is not None:
@@ -82,6 +87,9 @@ def build(recipe: Recipe, data: Path, out: Path, work: Path, console: Console, *
     numbers = examine(model, OnnxPredictor(open_checkpoint(fresh)), recipe, pools)
     print_numbers(numbers, console)
     refuse_if_flipped(numbers)
+    freeze(fresh, trunk, model, frozen_candidates(recipe, pools), "float32 torch model as trained, before export and quantisation")
+    gate = open_gate(open_checkpoint(fresh), None)
+    gate.refuse(gate.judge(OnnxPredictor(open_checkpoint(fresh))))
     install(fresh, out, numbers)
     return numbers
 
@@ -121,18 +129,20 @@ def read_pools(
         chosen = [picture for picture in pictures if picture.split == split]
         copies = recipe.copies if split == "train" else 1
         features = trunk_features(trunk, chosen, recipe.image_px, product.augmentation(), copies, recipe.seed, work)
-        return Pool(labels, chosen, features, prompts, report_vectors(product.history, chosen, pictures, recipe.seed, encoder))
+        return Pool(
+            labels, chosen, features, prompts, report_vectors(product.history, chosen, pictures, recipe.seed, encoder.encode, labels.good)
+        )
 
     return Pools(pool("train"), pool("val"))
 
 
 def report_vectors(
-    history: str, chosen: list[Picture], pictures: list[Picture], seed: int, encoder: SentenceTransformerEncoder
+    history: str, chosen: list[Picture], pictures: list[Picture], seed: int, encode: Encode, good: str | None
 ) -> NDArray[np.float32]:
     """Return (n, phrasings, d) vectors of what a technician would write about each picture."""
-    texts = phrasings(history, chosen, pictures, seed)
-    flat = encoder.encode([text for row in texts for text in row])
-    return flat.reshape(len(texts), -1, encoder.dim)
+    texts = phrasings(history, chosen, pictures, seed, good)
+    flat = encode([text for row in texts for text in row])
+    return flat.reshape(len(texts), -1, flat.shape[1])
 
 
 def standardise_reports(model: EdgeModel, pools: Mapping[str, Pools]) -> None:
@@ -142,9 +152,9 @@ def standardise_reports(model: EdgeModel, pools: Mapping[str, Pools]) -> None:
     model.projector.deviation.copy_(vectors.std(0).clamp(min=1e-3))
 
 
-def validation_reports(pools: Pools, history: str, most: int, seed: int) -> tuple[list[NDArray[np.int64]], Pool]:
+def validation_reports(pools: Pools, product: ProductRecipe, most: int, seed: int) -> tuple[list[NDArray[np.int64]], Pool]:
     """Return, for each validation picture, the pictures that its reports are about, and the pool that these are in."""
-    if history == "positions":
+    if product.has_times:
         return [last_reports(pools.val, index, most) for index in range(len(pools.val.pictures))], pools.val
     rng, targets = np.random.default_rng(seed), pools.train.targets
     told = []
@@ -161,7 +171,7 @@ def examine(model: EdgeModel, predictor: OnnxPredictor, recipe: Recipe, pools: M
     numbers: dict[str, Any] = {}
     for name, product in recipe.products.items():
         pool, targets = pools[name].val, pools[name].val.targets
-        told, source = validation_reports(pools[name], product.history, recipe.max_reports, recipe.seed)
+        told, source = validation_reports(pools[name], product, recipe.max_reports, recipe.seed)
         shuffled = [told[i] for i in np.random.default_rng(recipe.seed).permutation(len(told))]
         none = [np.empty(0, np.int64)] * len(told)
         result: dict[str, Any] = {}
@@ -177,6 +187,19 @@ def examine(model: EdgeModel, predictor: OnnxPredictor, recipe: Recipe, pools: M
         result["calibrated"] = score(tempered_rows(deployed["reports"], result["temperature"]), targets).to_dict()
         numbers[name] = result
     return numbers
+
+
+def frozen_candidates(recipe: Recipe, pools: Mapping[str, Pools]) -> list[Candidate]:
+    """Return the validation pictures with their reports, for the checkpoint's frozen set."""
+    found = []
+    for name, product in recipe.products.items():
+        pool = pools[name].val
+        history = histories(*validation_reports(pools[name], product, recipe.max_reports, recipe.seed))
+        found += [
+            Candidate(picture.path.stem, read_rgb(picture.path), context_of(name, product.description, pool, index, history))
+            for index, picture in enumerate(pool.pictures)
+        ]
+    return found
 
 
 def _plain(found: Agreement) -> dict[str, float]:
@@ -199,6 +222,8 @@ def install(fresh: Path, out: Path, numbers: Mapping[str, Any]) -> None:
     checkpoint = open_checkpoint(fresh)
     for part in PARTS:
         shutil.copy2(checkpoint.files[part], out / checkpoint.files[part].name)
+    shutil.rmtree(out / FOLDER, ignore_errors=True)
+    shutil.copytree(fresh / FOLDER, out / FOLDER)
     shutil.copy2(fresh / "model.toml", out / "model.toml")
     (out / "evaluation.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     update_card(out / "CARD.md", numbers)

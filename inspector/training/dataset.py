@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from inspector.core.frame import Image
@@ -35,6 +36,8 @@ class Augmentation:
     """Largest share of width and height that a crop may cut off."""
     light: float = 0.2
     """Largest relative change of gain and contrast."""
+    turn: bool = False
+    """Quarter turns are allowed."""
 
 
 def read_pictures(folder: Path, labels: Sequence[str]) -> list[Picture]:
@@ -68,34 +71,64 @@ def varied(image: Image, how: Augmentation, rng: np.random.Generator) -> Image:
     image = image[top : top + high, left : left + wide]
     image = image[:, ::-1] if how.flip_x and rng.random() < 0.5 else image
     image = image[::-1] if how.flip_y and rng.random() < 0.5 else image
+    image = np.rot90(image, int(rng.integers(4))) if how.turn else image
     gain, contrast = 1 + how.light * rng.uniform(-1, 1, 2)
     mean = image.mean()
     lit = (image.astype(np.float32) - mean) * contrast + mean * gain
     return np.ascontiguousarray(lit.clip(0, 255).astype(np.uint8))
 
 
-def trunk_features(
-    trunk: Trunk, pictures: Sequence[Picture], side: int, how: Augmentation | None, copies: int, seed: int, cache: Path
-) -> NDArray[np.float16]:
+def trunk_features(  # noqa: PLR0913 - what shapes the features, and where they are kept
+    trunk: Trunk | None,
+    pictures: Sequence[Picture],
+    side: int,
+    how: Augmentation | None,
+    copies: int,
+    seed: int,
+    cache: Path,
+    *,
+    half: bool = False,
+    console: Console | None = None,
+) -> NDArray[np.float16] | NDArray[np.uint8]:
     """Return (n, copies, 272, side / 16, side / 16) float16 trunk features, computed once and kept in ``cache``.
 
-    Copy 0 is the picture as it is; the others are varied. The cache's name is a hash of everything that shaped it.
+    Without a trunk: (n, copies, side, side, 3) uint8 pixels. Copy 0 is the picture as it is; the others are varied. The cache's name is a
+    hash of everything that shaped it. ``half`` computes the varied copies in bfloat16.
     """
-    parts = [str((p.path.name, p.path.stat().st_size)) for p in pictures] + [str((side, how, copies, seed, trunk.channels))]
+    shape = (side, side, 3) if trunk is None else (trunk.channels, side // 16, side // 16)
+    parts = [str((p.path.name, p.path.stat().st_size)) for p in pictures]
+    parts += [str((side, how, copies, seed, shape, half)), "" if trunk is None else _weights_hash(trunk)]
     file = cache / f"features-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}.npy"
     if file.is_file():
         return np.asarray(np.load(file, mmap_mode="r"))
-    cells = side // 16
-    features = np.empty((len(pictures), copies, trunk.channels, cells, cells), np.float16)
-    rng = np.random.default_rng(seed)
-    for index, picture in enumerate(track(pictures, f"features of {len(pictures)} pictures")):
-        image = read_rgb(picture.path)
-        variants = [image] + [varied(image, how or Augmentation(), rng) for _ in range(copies - 1)]
-        batch = torch.from_numpy(np.stack([squared(variant, side) for variant in variants]))
-        with torch.inference_mode():
-            features[index] = trunk(batch).numpy().astype(np.float16)
     cache.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(f".{os.getpid()}.npy")
-    np.save(fresh, features)
+    kept = np.lib.format.open_memmap(fresh, "w+", np.uint8 if trunk is None else np.float16, (len(pictures), copies, *shape))
+    rng = np.random.default_rng(seed)
+    for index, picture in enumerate(track(pictures, f"reading {len(pictures)} pictures", console=console)):
+        image = read_rgb(picture.path)
+        pixels = np.stack(
+            [squared(view, side) for view in (image, *(varied(image, how or Augmentation(), rng) for _ in range(copies - 1)))]
+        )
+        kept[index] = pixels if trunk is None else _features(trunk, pixels, half=half)
+    kept.flush()
     fresh.replace(file)  # a kill never leaves half a file under the final name
-    return features
+    return np.asarray(np.load(file, mmap_mode="r"))
+
+
+def _features(trunk: Trunk, pixels: NDArray[np.uint8], *, half: bool) -> NDArray[np.float16]:
+    """Return features of (copies, S, S, 3); the first copy, which is checked with, always in float32."""
+    with torch.inference_mode():
+        first = trunk(torch.from_numpy(pixels[:1])).numpy()
+        if len(pixels) == 1:
+            return np.asarray(first, np.float16)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            rest = trunk(torch.from_numpy(pixels[1:])).float().numpy()
+    return np.concatenate([first, rest]).astype(np.float16)
+
+
+def _weights_hash(trunk: Trunk) -> str:
+    digest = hashlib.sha256()
+    for value in trunk.state_dict().values():
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()

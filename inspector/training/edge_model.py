@@ -59,15 +59,17 @@ class Visit:
     vectors: torch.Tensor
     """(R, 384) report vectors in slot order."""
     stride_16: torch.Tensor | None
-    """(n, 272, h, w) features; None leaves the image slots out, so that the model must read the reports."""
+    """(n, 272, h, w) features, or (n, S, S, 3) uint8 pixels for a model that holds its trunk; None leaves the image slots out, so that the
+    model must read the reports."""
     targets: torch.Tensor
     """(n,) index of the true label."""
 
 
 class EdgeModel(nn.Module):
-    """All learning parts of inspector-edge. The trunk is frozen and stands outside."""
+    """All learning parts of inspector-edge. The trunk stands outside and frozen, unless it is to learn too."""
 
     embedding: torch.Tensor
+    trunk: Trunk | None
 
     def __init__(
         self, upper: Upper, decoder: Decoder, embedding: torch.Tensor, *, merger_inner: int = 1152, report_width: int = 384
@@ -76,14 +78,16 @@ class EdgeModel(nn.Module):
         super().__init__()
         rms = float(embedding.pow(2).mean().sqrt())
         width = decoder.shape.width
-        self.upper, self.decoder = upper, decoder
+        self.upper, self.decoder, self.trunk = upper, decoder, None
         self.merger = Merger(merger_inner, width, rms)
         self.projector = ReportProjector(report_width, width, rms)
         self.register_buffer("embedding", embedding)
         self.logit_scale = nn.Parameter(torch.tensor(-1.5))  # exp(-1.5): label logits start tame
 
     def image_slots(self, stride_16: torch.Tensor) -> torch.Tensor:
-        """(B, 272, h, w) -> (B, I, D)."""
+        """(B, 272, h, w), or (B, S, S, 3) uint8 where the model holds its trunk -> (B, I, D)."""
+        if self.trunk is not None and stride_16.dtype == torch.uint8:
+            stride_16 = self.trunk(stride_16)
         return self.merger(stride_16, self.upper(stride_16))
 
     def prefix(self, prompt: Prompt, vectors: torch.Tensor) -> torch.Tensor:

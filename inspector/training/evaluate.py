@@ -61,7 +61,7 @@ def judge_torch(model: EdgeModel, pool: Pool, history: History) -> NDArray[np.fl
     rows = []
     for index in range(len(pool.pictures)):
         vectors = torch.from_numpy(history(index))
-        features = torch.from_numpy(pool.features[index : index + 1, 0].astype(np.float32))
+        features = pool.seen(np.array([index]))
         with torch.inference_mode():
             rows.append(
                 model.log_posterior(Visit(pool.prompts[len(vectors)], vectors, features, torch.zeros(1, dtype=torch.long))).exp().numpy()[0]
@@ -73,11 +73,17 @@ def judge_onnx(predictor: OnnxPredictor, pool: Pool, description: str, history: 
     """Return (n, K) posteriors by the deployed graphs, from the picture files."""
     rows = []
     for index, picture in enumerate(pool.pictures):
-        vectors = history(index)
-        reports = tuple(Report(f"{index}-{place}", datetime.now(UTC), "", "") for place in range(len(vectors)))
-        predictions, _ = predictor.predict([("frame", read_rgb(picture.path))], Context("", description, pool.labels, reports, vectors))
+        context = context_of("", description, pool, index, history)
+        predictions, _ = predictor.predict([("frame", read_rgb(picture.path))], context)
         rows.append([predictions[0].scores[name] for name in pool.labels.names])
     return np.array(rows, np.float64)
+
+
+def context_of(product: str, description: str, pool: Pool, index: int, history: History) -> Context:
+    """Return what the deployed model reads beside picture i of a pool."""
+    vectors = history(index)
+    reports = tuple(Report(f"{index}-{place}", datetime.now(UTC), "", "") for place in range(len(vectors)))
+    return Context(product, description, pool.labels, reports, vectors)
 
 
 def score(posterior: NDArray[np.float64], targets: NDArray[np.int64]) -> Score:

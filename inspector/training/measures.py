@@ -126,6 +126,14 @@ def measure(judged: Judged, seed: int = 0) -> Measures:
     )
 
 
+def difference(one: Judged, other: Judged, seed: int = 0) -> Rate:
+    """Return by how much the accuracy of ``one`` is above that of ``other`` on the same pictures, -1..1, with its paired interval."""
+    right = [np.nan_to_num(judged.posterior, nan=-1.0).argmax(1) == judged.truths for judged in (one, other)]
+    gain = right[0].astype(float) - right[1].astype(float)
+    drawn = [float(gain[chosen].mean()) for chosen in _draws(one.groups, seed)]
+    return _interval(drawn, float(gain.mean()) if len(gain) else float("nan"))
+
+
 def _draws(groups: tuple[str, ...], seed: int) -> list[NDArray[np.int64]]:
     """Return the rows of each resample: as many groups as there are, drawn with replacement, each with all of its pictures."""
     names = sorted(set(groups))

@@ -1,7 +1,8 @@
 """What a technician would have written about a picture: only what its annotation says, in several telegraphic phrasings.
 
 ``positions``: number, size and place of pits from the boxes, and growth against the inspection before. ``lots``: the label alone, because
-the source says no more. Phrasings for validation are never used in training, so that a report helps by its meaning, not by its wording.
+the source says no more. Any other history: the label alone, in words that fit any product; of the good label, that nothing was found.
+Phrasings for validation are never used in training, so that a report helps by its meaning, not by its wording.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,13 +67,42 @@ _NAMED = {
         "complaint: {name} on the surface",
     ),
 }
+_ANY = {
+    "train": (
+        "{name} found",
+        "part insp: {name}",
+        "{name} again, see pic",
+        "QC reject - {name}",
+        "shows {name}",
+        "op. reports {name}, part set aside",
+        "defect: {name}",
+        "lot has parts with {name}",
+    ),
+    "val": ("inspected, saw {name}", "{name} noted by the night shift", "complaint: {name}", "part ng because of {name}"),
+}
+_ANY_GOOD = {
+    "train": (
+        "ok",
+        "insp. done, nothing found",
+        "no defects, {name}",
+        "QC pass",
+        "part in order",
+        "checked: {name}",
+        "0 defects, released",
+        "no complaint, lot looks clean",
+    ),
+    "val": ("free of defects", "all good so far", "checked and released, {name}", "nothing to report"),
+}
 
 
-def phrasings(history: str, chosen: Sequence[Picture], known: Sequence[Picture], seed: int) -> list[list[str]]:
+def phrasings(history: str, chosen: Sequence[Picture], known: Sequence[Picture], seed: int, good: str | None = None) -> list[list[str]]:
     """Return ``VARIANTS`` texts about each chosen picture; ``known`` gives the earlier inspections that growth is measured against."""
     rng = np.random.default_rng(seed)
-    before = previous_sizes(known) if history == "positions" else None
-    return [_texts(picture, before, rng) for picture in chosen]
+    if history == "positions":
+        before = previous_sizes(known)
+        return [_texts(picture, *_pits(picture, before.get(str(picture.path))), rng) for picture in chosen]
+    named = {False: _NAMED, True: _NAMED} if history == "lots" else {False: _ANY, True: _ANY_GOOD}
+    return [_texts(picture, named[picture.label == good], {"name": picture.label.replace("_", " ")}, rng) for picture in chosen]
 
 
 def previous_sizes(pictures: Sequence[Picture]) -> dict[str, float | None]:
@@ -87,18 +117,14 @@ def previous_sizes(pictures: Sequence[Picture]) -> dict[str, float | None]:
     return found
 
 
-def _texts(picture: Picture, before: Mapping[str, float | None] | None, rng: np.random.Generator) -> list[str]:
-    split = "train" if picture.split == "train" else "val"
-    templates: Sequence[str]
-    facts: Mapping[str, Any]
-    if before is None:
-        templates, facts = _NAMED[split], {"name": picture.label.replace("_", " ")}
-    elif not _boxes(picture):
-        templates, facts = _CLEAN[split], {}
-    else:
-        templates, facts = _PITTED[split], _facts(picture, before.get(str(picture.path)))
-    order = rng.permutation(len(templates))[:VARIANTS]
-    return [templates[index].format(**facts) for index in order]
+def _texts(picture: Picture, templates: Mapping[str, Sequence[str]], facts: Mapping[str, Any], rng: np.random.Generator) -> list[str]:
+    """Return texts about a picture; those for validation have wordings of their own."""
+    chosen = templates["train" if picture.split == "train" else "val"]
+    return [chosen[index].format(**facts) for index in rng.permutation(len(chosen))[:VARIANTS]]
+
+
+def _pits(picture: Picture, before: float | None) -> tuple[Mapping[str, Sequence[str]], Mapping[str, Any]]:
+    return (_PITTED, _facts(picture, before)) if _boxes(picture) else (_CLEAN, {})
 
 
 def _facts(picture: Picture, before: float | None) -> Mapping[str, Any]:

@@ -22,10 +22,14 @@ class ProductRecipe(_Strict):
     labels: tuple[str, ...] = Field(min_length=2, description="Label names.")
     good: str | None = Field(None, description='The label that means "no defect".')
     data: str = Field(description="Folder with the pictures, below the folder given on the command line.")
-    history: Literal["positions", "lots"] = Field(description="Known time stamps and positions, or simulated lots.")
+    history: Literal["positions", "lots", "times", "labels"] = Field(
+        description="Where reports come from. positions, times: known time stamps, earlier pictures of the same group; lots, labels:"
+        " simulated lots. positions and lots have phrasings of their own (pits, strip), the others speak of any product."
+    )
     share: float = Field(0.5, gt=0, le=1, description="Share of the visits that this product gets.")
     flip_x: bool = Field(False, description="Left and right may be exchanged.")
     flip_y: bool = Field(False, description="Top and bottom may be exchanged.")
+    turn: bool = Field(False, description="Quarter turns are allowed.")
     crop: float = Field(0.12, ge=0, lt=1, description="Largest share of a side that a crop cuts off.")
     light: float = Field(0.2, ge=0, lt=1, description="Largest relative change of gain and contrast.")
 
@@ -46,7 +50,12 @@ class ProductRecipe(_Strict):
 
     def augmentation(self) -> Augmentation:
         """Return how the pictures may be varied."""
-        return Augmentation(self.flip_x, self.flip_y, self.crop, self.light)
+        return Augmentation(self.flip_x, self.flip_y, self.crop, self.light, self.turn)
+
+    @property
+    def has_times(self) -> bool:
+        """True if reports are those of earlier pictures of the same group."""
+        return self.history in {"positions", "times"}
 
 
 class Recipe(_Strict):
@@ -58,7 +67,10 @@ class Recipe(_Strict):
     layers: int = Field(6, ge=1, le=30, description="Layers of the language model.")
     merges: int = Field(8000, ge=1000, description="BPE merges that are kept.")
     copies: int = Field(8, ge=1, description="Varied copies of each picture.")
-    steps: int = Field(600, ge=1, description="Optimiser steps.")
+    steps: int = Field(600, ge=1, description="Optimiser steps at most.")
+    limit_s: float = Field(float("inf"), gt=0, description="Seconds of training at most; the learning rate falls to its end by then.")
+    deep: bool = Field(False, description="The whole vision tower learns, not its upper blocks alone.")
+    half: bool = Field(False, description="Matrix products in bfloat16, where the processor is faster in it.")
     visits: int = Field(4, ge=1, description="Visits in one step.")
     visit_size: int = Field(6, ge=1, description="Pictures in one visit.")
     learning_rate: float = Field(

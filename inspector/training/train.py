@@ -1,24 +1,26 @@
 """Training of an edge model by a recipe: features once, then visits, then the averaged weights.
 
-Resumable: the state is written every ``SAVE_EVERY`` steps and taken up again if recipe and data are the same.
+Resumable: the state is written every ``SAVE_EVERY`` steps and taken up again if recipe and data are the same. A run ends after its steps
+or when its time is over; the learning rate follows whichever is nearer.
 """
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from inspector.errors import CheckpointError
 from inspector.training.edge_model import EdgeModel, Visit, loss_of
 from inspector.training.recipe import Recipe
 from inspector.training.visits import History, Visits
 
-SAVE_EVERY = 50
+SAVE_EVERY = 100
 """Steps between two saved states."""
 
 
@@ -32,41 +34,97 @@ class Source:
     """Its share of all visits, relative to the other products'."""
 
 
-def train(model: EdgeModel, sources: Mapping[str, Source], recipe: Recipe, state_file: Path, console: Console) -> EdgeModel:
-    """Train the model in place and return it with the running average of its weights."""
-    optimiser = _optimiser(model, recipe)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _rate(recipe.steps))
-    average = {name: value.clone() for name, value in model.state_dict().items()}
-    first = _resume(state_file, model, optimiser, schedule, average)
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Looking at the averaged weights now and then, so that the best of the run are kept."""
+
+    every: int
+    """Steps between two looks."""
+    measure: Callable[[EdgeModel], tuple[float, ...]]
+    """How good the weights are; the larger tuple is the better one."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Where a run stands; all of it is saved."""
+
+    step: int = 0
+    spent_s: float = 0.0
+    average: dict[str, torch.Tensor] = field(default_factory=dict)
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    score: tuple[float, ...] = ()
+    is_done: bool = False
+
+    def share(self, recipe: Recipe) -> float:
+        """Share of the run that is over, by steps or by time."""
+        return max(self.step / recipe.steps, self.spent_s / recipe.limit_s)
+
+
+def train(
+    model: EdgeModel, sources: Mapping[str, Source], recipe: Recipe, state_file: Path, console: Console, check: Check | None = None
+) -> EdgeModel:
+    """Train the model in place and return it with the running average of its weights, the best of them if there is a ``check``."""
+    optimiser, at = _optimiser(model, recipe), _Progress()
+    at.average = {name: value.clone() for name, value in model.state_dict().items()}
+    rates = [group["lr"] for group in optimiser.param_groups]
+    _resume(state_file, model, optimiser, at)
     model.eval()  # the tower's batch norms keep their ImageNet statistics
     with _progress(console) as progress:
-        task = progress.add_task("training", total=recipe.steps, completed=first, loss=float("nan"))
-        for step in range(first, recipe.steps):
-            visits = list(_draw(sources, recipe, step))
-            loss = loss_of(model, visits, recipe.smoothing)
-            if not torch.isfinite(loss):
-                raise CheckpointError(f"step {step + 1}: the loss is {loss.item()}; lower learning_rate in the recipe")
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            _average(average, model, min(recipe.averaging, (step + 1) / (step + 10)))
-            progress.update(task, advance=1, loss=loss.item())
-            if (step + 1) % SAVE_EVERY == 0:
-                _save(state_file, step + 1, model, optimiser, schedule, average)
-                console.log(f"step {step + 1}: loss {loss.item():.3f}")
-    model.load_state_dict(average)
+        task = progress.add_task("training", total=1.0, loss=float("nan"))
+        while not at.is_done and at.share(recipe) < 1.0:
+            began_s = time.monotonic()
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * _rate(at.share(recipe))
+            loss = _step(model, list(_draw(sources, recipe, at)), optimiser, recipe, at)
+            if check is not None and at.step % check.every == 0:
+                _look(check, model, at, console)
+            at.spent_s += time.monotonic() - began_s
+            progress.update(task, completed=at.share(recipe), loss=loss)
+            if at.step % SAVE_EVERY == 0:
+                _save(state_file, model, optimiser, at)
+                console.log(f"step {at.step}: loss {loss:.3f}")
+        if check is not None and not at.is_done and at.step % check.every:
+            _look(check, model, at, console)
+    at.is_done = True
+    _save(state_file, model, optimiser, at)
+    model.load_state_dict(at.best or at.average)
     return model
 
 
-def _draw(sources: Mapping[str, Source], recipe: Recipe, step: int) -> Iterator[Visit]:
+def _step(model: EdgeModel, visits: list[Visit], optimiser: torch.optim.Optimizer, recipe: Recipe, at: _Progress) -> float:
+    """Learn from some visits; return their loss. Raises ``CheckpointError`` if it is no number."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.half):
+        loss = loss_of(model, visits, recipe.smoothing)
+    if not torch.isfinite(loss):
+        raise CheckpointError(f"step {at.step + 1}: the loss is {loss.item()}; lower learning_rate in the recipe")
+    optimiser.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.step()
+    at.step += 1
+    _average(at.average, model, min(recipe.averaging, at.step / (at.step + 9)))
+    return loss.item()
+
+
+def _look(check: Check, model: EdgeModel, at: _Progress, console: Console) -> None:
+    """Measure the averaged weights; keep them if they are the best so far."""
+    learning = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(at.average)
+    with torch.inference_mode():
+        score = check.measure(model)
+    model.load_state_dict(learning)
+    console.log(f"step {at.step}: checked with {', '.join(f'{value:.4f}' for value in score)}")
+    if not at.best or score > at.score:
+        at.best, at.score = {name: value.clone() for name, value in at.average.items()}, score
+
+
+def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Iterator[Visit]:
     """Yield the visits of one step; they depend on seed and step alone, so a resumed run draws the same."""
-    rng = np.random.default_rng([recipe.seed, step])
+    rng = np.random.default_rng([recipe.seed, at.step])
     shares = np.array([source.share for source in sources.values()])
     names = list(sources)
     for _ in range(recipe.visits):
-        blind = step < recipe.blind_start * recipe.steps or rng.random() < recipe.blind
+        blind = at.share(recipe) < recipe.blind_start or rng.random() < recipe.blind
         draw = rng.random()
         history: History = "none" if draw < recipe.without_reports else "true"
         if recipe.without_reports <= draw < recipe.without_reports + recipe.swapped_reports:
@@ -76,15 +134,15 @@ def _draw(sources: Mapping[str, Source], recipe: Recipe, step: int) -> Iterator[
 
 
 def _optimiser(model: EdgeModel, recipe: Recipe) -> torch.optim.AdamW:
-    slow = [*model.decoder.parameters(), *model.upper.parameters()]
+    slow = [*model.decoder.parameters(), *model.upper.parameters(), *(model.trunk.parameters() if model.trunk is not None else ())]
     fast = [*model.merger.parameters(), *model.projector.parameters(), model.logit_scale]
     groups = [{"params": slow, "lr": recipe.learning_rate}, {"params": fast, "lr": 3 * recipe.learning_rate}]
     return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
 
 
-def _rate(steps: int) -> Callable[[int], float]:
-    warm = max(steps // 20, 1)
-    return lambda step: min(1.0, (step + 1) / warm) * (0.02 + 0.49 * (1 + math.cos(math.pi * min(step / steps, 1.0))))
+def _rate(share: float) -> float:
+    """Return the factor of the learning rate: a rise over the first twentieth, then half a cosine down to 2 %."""
+    return min(1.0, (share + 0.002) / 0.05) * (0.02 + 0.49 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
 def _average(average: dict[str, torch.Tensor], model: EdgeModel, decay: float) -> None:
@@ -93,44 +151,29 @@ def _average(average: dict[str, torch.Tensor], model: EdgeModel, decay: float) -
             average[name].lerp_(value, 1 - decay)
 
 
-def _save(
-    path: Path,
-    step: int,
-    model: EdgeModel,
-    optimiser: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LambdaLR,
-    average: dict[str, torch.Tensor],
-) -> None:
+def _save(path: Path, model: EdgeModel, optimiser: torch.optim.Optimizer, at: _Progress) -> None:
     """Write the state beside the old one, then put it in its place: a kill leaves one of the two whole."""
     fresh = path.with_suffix(".new")
-    state = {"step": step, "model": model.state_dict(), "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}
-    torch.save(state | {"average": average}, fresh)
+    torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict()} | asdict(at), fresh)
     fresh.replace(path)
 
 
-def _resume(
-    path: Path,
-    model: EdgeModel,
-    optimiser: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LambdaLR,
-    average: dict[str, torch.Tensor],
-) -> int:
-    """Take up a saved state if there is one; return the step to go on with."""
+def _resume(path: Path, model: EdgeModel, optimiser: torch.optim.Optimizer, at: _Progress) -> None:
+    """Take up a saved state if there is one."""
     if not path.is_file():
-        return 0
+        return
     state = torch.load(path, weights_only=True)
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    schedule.load_state_dict(state["schedule"])
-    average.update(state["average"])
-    return int(state["step"])
+    model.load_state_dict(state.pop("model"))
+    optimiser.load_state_dict(state.pop("optimiser"))
+    for name, value in state.items():
+        setattr(at, name, value)
 
 
 def _progress(console: Console) -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TaskProgressColumn(),
         TextColumn("loss {task.fields[loss]:.3f}"),
         TimeRemainingColumn(),
     )

@@ -34,8 +34,8 @@ class Pool:
     """Label set of the product."""
     pictures: Sequence[Picture]
     """n pictures."""
-    features: NDArray[np.float16]
-    """(n, copies, 272, h, w) trunk features; copy 0 is the picture as it is."""
+    features: NDArray[np.float16] | NDArray[np.uint8]
+    """(n, copies, 272, h, w) trunk features, or (n, copies, S, S, 3) pixels; copy 0 is the picture as it is."""
     prompts: Sequence[Prompt]
     """The product's prompt with 0, 1, ... reports."""
     vectors: NDArray[np.float32]
@@ -51,8 +51,13 @@ class Pool:
         phrasing = rng.integers(self.vectors.shape[1], size=len(told))
         vectors = torch.from_numpy(self.vectors[told, phrasing])
         copies = rng.integers(self.features.shape[1], size=len(members))
-        features = None if blind else torch.from_numpy(self.features[members, copies].astype(np.float32))
-        return Visit(self.prompts[len(told)], vectors, features, torch.from_numpy(self.targets[members]))
+        seen = None if blind else self.seen(members, copies)
+        return Visit(self.prompts[len(told)], vectors, seen, torch.from_numpy(self.targets[members]))
+
+    def seen(self, members: NDArray[np.int64], copies: NDArray[np.int64] | int = 0) -> torch.Tensor:
+        """Return what the model sees of some pictures: (m, 272, h, w) float32 features or (m, S, S, 3) uint8 pixels."""
+        chosen = self.features[members, copies]
+        return torch.from_numpy(chosen if chosen.dtype == np.uint8 else chosen.astype(np.float32))
 
 
 class Visits(Protocol):

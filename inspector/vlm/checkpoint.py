@@ -120,6 +120,8 @@ def _read(folder: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        if (folder / "config.json").is_file():
+            raise CheckpointError(f"{folder}: a full MiniCPM-V; this is for inspector-edge and models trained from it alone") from None
         raise CheckpointError(f"{path}: there is no such model; set model.checkpoint to a folder below models/ or to a path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise CheckpointError(f"{path}: cannot be read as TOML: {error}") from error

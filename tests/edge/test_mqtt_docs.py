@@ -7,14 +7,28 @@ import pytest
 from pydantic import BaseModel
 
 from inspector.edge.commands.payload import Command, ReplyPayload, command_models
+from inspector.edge.health.payload import CameraFigures, MetricsPayload, Quantiles, Verdicts
 from inspector.edge.payload import Defect, EventPayload, FrameRecord, ResultPayload, Standing, State, StatusPayload
 from inspector.edge.topics import Topics
 from inspector.settings import ExtrasSection, MqttSection
 
+PAYLOADS = [
+    ResultPayload,
+    StatusPayload,
+    EventPayload,
+    ReplyPayload,
+    Defect,
+    FrameRecord,
+    Standing,
+    MetricsPayload,
+    CameraFigures,
+    Quantiles,
+    Verdicts,
+]
 TEXT = (Path(__file__).parents[2] / "docs/mqtt.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("payload", [ResultPayload, StatusPayload, EventPayload, ReplyPayload, Defect, FrameRecord, Standing])
+@pytest.mark.parametrize("payload", PAYLOADS)
 def test_every_field_is_documented(payload: type[BaseModel]) -> None:
     assert [name for name, field in payload.model_fields.items() if f"`{field.alias or name}`" not in TEXT] == []
 

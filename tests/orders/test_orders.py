@@ -17,11 +17,12 @@ from inspector.core.frame import Frame, Image
 from inspector.core.prediction import Prediction
 from inspector.edge.commands.doorman import Asker, Request
 from inspector.edge.commands.payload import Command, command_models
+from inspector.edge.health.tally import Tally
 from inspector.edge.link import Link, LinkRules
 from inspector.edge.log import Log
 from inspector.edge.messages import result_message
 from inspector.edge.pictures import PictureStore
-from inspector.edge.recorder import Recorder, Tally
+from inspector.edge.recorder import Recorder
 from inspector.edge.systemd import Systemd
 from inspector.edge.topics import Topics
 from inspector.orders import Orders, Rereading, Surroundings
@@ -126,6 +127,17 @@ def test_while_paused_a_triggered_frame_is_a_review_with_the_reason_and_a_free_r
     assert station.cameras.left_out == ["free"]
     station.do("resume")
     assert [row.verdict.disposition for row in station.judge(frame(4), frame(5, "free"))] == ["pass", "pass"]
+
+
+def test_a_pause_and_its_end_stand_in_the_log_and_in_the_state_that_is_told(station: Station) -> None:
+    station.recorder.note("started", "now")
+    told = []
+    for verb, keys in (("resume", {}), ("pause", {"reason": "lens cleaning"}), ("resume", {})):
+        station.do(verb, **keys)
+        told.append(station.recorder.tally.told)
+    assert told == [("running", ""), ("paused", "mes: lens cleaning"), ("running", "")]
+    events = [(event.kind, event.detail) for event in station.log.events()]
+    assert events == [("started", "now"), ("paused", "mes: lens cleaning"), ("resumed", "by mes")]
 
 
 def test_a_camera_fault_while_paused_keeps_its_own_reason(station: Station) -> None:

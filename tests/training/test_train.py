@@ -13,7 +13,7 @@ from inspector.errors import CheckpointError
 from inspector.training.dataset import Picture
 from inspector.training.edge_model import EdgeModel, Visit
 from inspector.training.recipe import ProductRecipe, Recipe
-from inspector.training.train import Source, _draw, _rate, train
+from inspector.training.train import Check, Source, _draw, _Progress, _rate, train
 from inspector.training.visits import History, LotVisits, Pool, Visits
 from inspector.vlm.prompt import build_prompt
 from tests.conftest import Tiny, tiny_model
@@ -114,9 +114,9 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny: Tiny, pool: Pool, console:
 
 
 def test_the_visits_of_a_step_depend_on_seed_and_step_alone(pool: Pool) -> None:
-    one, other = (list(_draw(sources(pool), recipe(), 3)) for _ in range(2))
+    one, other = (list(_draw(sources(pool), recipe(), _Progress(3))) for _ in range(2))
     assert all(torch.equal(a.targets, b.targets) and torch.equal(a.vectors, b.vectors) for a, b in zip(one, other, strict=True))
-    different = list(_draw(sources(pool), recipe(seed=9), 3))
+    different = list(_draw(sources(pool), recipe(seed=9), _Progress(3)))
     assert any(not torch.equal(a.targets, b.targets) for a, b in zip(one, different, strict=True))
 
 
@@ -133,13 +133,63 @@ def test_products_get_their_share_of_the_visits(pool: Pool) -> None:
 
     shares = {"a": Source(Counted("a"), 0.75), "b": Source(Counted("b"), 0.25)}
     for step in range(150):
-        list(_draw(shares, recipe(), step))
+        list(_draw(shares, recipe(), _Progress(step)))
     assert drawn["a"] + drawn["b"] == 300
     assert 190 < drawn["a"] < 260
 
 
 def test_the_rate_rises_to_its_peak_and_falls_towards_nothing() -> None:
-    rates = [_rate(100)(step) for step in range(101)]
+    rates = [_rate(step / 100) for step in range(101)]
     assert rates[0] < rates[1] < max(rates) <= 1.0
     assert rates[-1] == pytest.approx(0.02)
     assert rates[20:] == sorted(rates[20:], reverse=True)
+
+
+def test_the_best_weights_are_kept(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:
+    scores, seen = iter([(1.0,), (3.0,), (3.0,), (2.0,), (2.5,)]), list[dict[str, torch.Tensor]]()
+
+    def measure(model: EdgeModel) -> tuple[float, ...]:
+        seen.append(weights(model))
+        return next(scores)
+
+    best = weights(train(fresh(tiny), sources(pool), recipe(steps=5), tmp_path / "a.pt", console, Check(1, measure)))
+    assert len(seen) == 5
+    assert all(torch.equal(best[name], seen[1][name]) for name in best)
+    assert any(not torch.equal(seen[1][name], seen[3][name]) for name in best)
+    again = train(fresh(tiny), sources(pool), recipe(steps=5), tmp_path / "a.pt", console, Check(1, measure))
+    assert all(torch.equal(best[name], value) for name, value in weights(again).items()), "it is over: not looked at again"
+
+
+def test_a_killed_run_remembers_its_best_weights(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:
+    def check() -> Check:
+        return Check(1, lambda model: (-float(model.logit_scale),))
+
+    whole = weights(train(fresh(tiny), sources(pool), recipe(), tmp_path / "a.pt", console, check()))
+    with pytest.raises(KeyboardInterrupt):
+        train(fresh(tiny), {"strip": Source(Killed(LotVisits(pool), at=6), 1.0)}, recipe(), tmp_path / "b.pt", console, check())
+    resumed = weights(train(fresh(tiny), sources(pool), recipe(), tmp_path / "b.pt", console, check()))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_run_ends_when_its_time_is_over(
+    tiny: Tiny, pool: Pool, console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 100_000, 10))
+    monkeypatch.setattr("inspector.training.train.time.monotonic", lambda: float(next(clock)))
+    drawn = Killed(LotVisits(pool), at=6)
+    train(fresh(tiny), {"strip": Source(drawn, 1.0)}, recipe(steps=1000, limit_s=25.0), tmp_path / "a.pt", console)
+    assert drawn.left == 0, "three steps of ten seconds, two visits each"
+
+
+def test_the_whole_tower_learns_where_the_model_holds_it(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:
+    trunk, model = tiny_model(tiny.tokenizer.get_vocab_size())
+    model.trunk = trunk
+    pixels = np.random.default_rng(1).integers(0, 255, (12, 2, 128, 128, 3)).astype(np.uint8)
+    seen = Pool(pool.labels, pool.pictures, pixels, pool.prompts, pool.vectors)
+    before = trunk.state_dict()["_conv_stem.weight"].clone()
+    model = train(model, {"strip": Source(LotVisits(seen), 1.0)}, recipe(steps=2, deep=True), tmp_path / "a.pt", console)
+    assert not torch.equal(trunk.state_dict()["_conv_stem.weight"], before)
+    with torch.inference_mode():
+        inside = model.image_slots(torch.from_numpy(pixels[:2, 0]))
+        outside = model.image_slots(trunk(torch.from_numpy(pixels[:2, 0])))
+    assert torch.equal(inside, outside)

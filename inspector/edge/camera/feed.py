@@ -17,6 +17,7 @@ from inspector.core.frame import Frame
 from inspector.edge.camera.camera import Camera, Moment, SoftwareTriggered
 from inspector.edge.camera.counters import CameraCounters, CountsPackets
 from inspector.edge.camera.queue import FrameQueue
+from inspector.edge.health.pulse import Pulse
 from inspector.errors import CameraError
 
 _READ_S = 0.25
@@ -67,13 +68,18 @@ class Feed:
         on_fault: Callable[[CameraFault], None],
         *,
         backoff: Backoff | None = None,
+        patience_s: float = 60.0,
     ) -> None:
-        """Let the camera into the queue. ``on_fault`` is called in the feed's thread; the feed closes the camera when it ends."""
+        """Let the camera into the queue. ``on_fault`` is called in the feed's thread; the feed closes the camera when it ends.
+
+        A read that lasts longer than ``patience_s`` hangs: it neither delivers nor tells that the camera is lost.
+        """
         self.name = camera.name
         self.finished = threading.Event()
         self._camera, self._queue, self._stop, self._on_fault = camera, queue, stop, on_fault
         self._backoff = backoff or Backoff(jitter=0.25)
         self._pauses = self._backoff.pauses()
+        self._pulse = Pulse(patience_s)
         self._fault: CameraFault | None = None
         self._faults, self._reconnects, self._dropped = 0, 0, 0
         self._frames, self._faulty, self._seen_ns = 0, 0, 0
@@ -91,6 +97,11 @@ class Feed:
         self._queue.wake()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        """True while the thread works, or its replay is over; False if it has ended against its will or hangs in the camera."""
+        return self.finished.is_set() or (self._thread.is_alive() and not self._pulse.is_still)
 
     @property
     def fault(self) -> CameraFault | None:
@@ -140,12 +151,15 @@ class Feed:
 
     def _step(self) -> None:
         """Read once and put what came into the queue."""
+        self._pulse.beat()  # the read alone can hang: pauses and a full queue are waits of our own
         try:
             frame = self._camera.read(_READ_S)
         except CameraError as error:
+            self._pulse.rest()
             self._failed(str(error))
             self._stop.wait(next(self._pauses))
             return
+        self._pulse.rest()
         missed = self._camera.dropped - self._dropped
         if missed:
             self._dropped += missed

@@ -1,4 +1,4 @@
-"""The showcase: the optional outputs of one station, from logged frames to messages, in the link's thread.
+"""The showcase: the optional outputs of one station, from logged frames and figures to messages, in the link's thread.
 
 What waits is bounded and the oldest gives way: an output that nobody takes costs neither memory nor time. A fault of an output is told
 once and leaves the others alone.
@@ -7,6 +7,7 @@ once and leaves the others alone.
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from inspector.core.inspection import Inspection
@@ -27,6 +28,25 @@ _PICTURES = 2
 _KEPT = {"none": (), "fail": ("fail",), "review": ("fail", "review"), "all": ("pass", "fail", "review")}
 
 
+@dataclass(slots=True)
+class Metrics:
+    """Figures about the station, every so often, the first time at once."""
+
+    every_s: float = 0.0
+    """How often; 0: never."""
+    make: Callable[[], Message] | None = None
+    """Makes the message."""
+    due_s: float = 0.0
+    """When the next one is due, by the clock that is given."""
+
+    def due(self, now_s: float) -> Callable[[], Message] | None:
+        """Return what makes the message if it is time for one."""
+        if self.make is None or not self.every_s or now_s < self.due_s:
+            return None
+        self.due_s = now_s + self.every_s
+        return self.make
+
+
 class Showcase:
     """Optional outputs. ``offer`` belongs to the frame loop, all else to the link's thread."""
 
@@ -37,8 +57,10 @@ class Showcase:
         topics: Topics,
         message: Callable[[Inspection], Message],
         tell: Callable[[str, str], None],
+        metrics: Metrics | None = None,
     ) -> None:
         """Take the rules. ``message`` makes the message about an inspection, ``tell`` takes kind and detail of an event."""
+        self._metrics = metrics or Metrics()
         self._rules, self._commands, self._topics, self._message, self._tell = rules, commands, topics, message, tell
         self._node = SparkplugNode(topics, rules) if rules.sparkplug else None
         self._results: deque[Inspection] = deque(maxlen=_RESULTS)
@@ -68,9 +90,9 @@ class Showcase:
     def births(self) -> Iterator[tuple[Message, int]]:
         """Yield (message, QoS) at the begin of a connection."""
         if self._rules.homeassistant:
-            yield from self._made("homeassistant", lambda: discovery_message(self._topics, self._rules, self._commands.allow), 1)
+            yield from self._made("extras.homeassistant", lambda: discovery_message(self._topics, self._rules, self._commands.allow), 1)
         if self._node is not None:
-            yield from self._made("sparkplug", partial(self._node.birth, time.monotonic()), 0)
+            yield from self._made("extras.sparkplug", partial(self._node.birth, time.monotonic()), 0)
 
     def deaths(self) -> Iterator[tuple[Message, int]]:
         """Yield (message, QoS) before a clean end."""
@@ -94,11 +116,13 @@ class Showcase:
         while self._results:
             newest = self._results.popleft()
             if self._node is not None:
-                yield from self._made("sparkplug", partial(self._node.data, newest), 0)
+                yield from self._made("extras.sparkplug", partial(self._node.data, newest), 0)
         if newest is not None and self._rules.last:
-            yield from self._made("last", partial(self._last, newest), 1)
+            yield from self._made("extras.last", partial(self._last, newest), 1)
         if self._pictures:
-            yield from self._made("image", partial(self._image, self._pictures.popleft()), 0)
+            yield from self._made("extras.image", partial(self._image, self._pictures.popleft()), 0)
+        if (make := self._metrics.due(time.monotonic())) is not None:
+            yield from self._made("health.metrics_every_s", make, 0)
 
     def _last(self, inspection: Inspection) -> Message:
         return Message(self._topics.last, self._message(inspection).payload, retain=True)
@@ -107,17 +131,17 @@ class Showcase:
         jpeg = jpeg_within(overlay(shown.frame.image, shown.inspection), self._rules.image_max_bytes)
         return None if jpeg is None else Message(self._topics.image(shown.inspection.inspection_id), jpeg, "image/jpeg")
 
-    def _made(self, name: str, make: Callable[[], Message | None], qos: int) -> Iterator[tuple[Message, int]]:
+    def _made(self, key: str, make: Callable[[], Message | None], qos: int) -> Iterator[tuple[Message, int]]:
         """Yield what an output makes; tell when it begins to fail and when it works again."""
         try:
             message = make()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with an optional output must not end commands and the other outputs
-            if name not in self._faulty:
-                self._faulty.add(name)
-                self._tell("output-lost", f"extras.{name}: {type(error).__name__}: {error}")
+            if key not in self._faulty:
+                self._faulty.add(key)
+                self._tell("output-lost", f"{key}: {type(error).__name__}: {error}")
             return
-        if name in self._faulty:
-            self._faulty.remove(name)
-            self._tell("output-back", f"extras.{name}: works again")
+        if key in self._faulty:
+            self._faulty.remove(key)
+            self._tell("output-back", f"{key}: works again")
         if message is not None:
             yield message, qos

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from inspector.core.frame import Frame
-from inspector.daemon import Line
-from inspector.edge.camera import Backoff, CameraFault, CountsPackets, Feed, FrameQueue, Moment, Origin
+from inspector.edge.camera import Backoff, CameraFault, CountsPackets, Feed, FrameQueue, Line, Moment, Origin
 from inspector.edge.camera.shot import Shot
 from inspector.edge.camera.stream import Patience, StreamCamera
 from inspector.errors import CameraLost

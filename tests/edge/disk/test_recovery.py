@@ -16,7 +16,8 @@ from inspector.edge.disk.soundness import check
 from inspector.edge.lock import StationLock
 from inspector.edge.log import Log
 from inspector.edge.outbox import Message
-from inspector.errors import LogError
+from inspector.edge.schema import open_database
+from inspector.errors import LogDamaged, LogError
 from tests.edge.conftest import MakeInspection
 from tests.edge.disk.damage import PAGE, closed_log, overwrite
 
@@ -184,3 +185,16 @@ def test_whatever_is_overwritten_the_start_goes_on_and_no_number_is_given_twice(
     make_sound(path, "cell-3", rebuilt, known_seq=60)
     with Log(path, "cell-3") as log:
         assert (log.append(make_inspection(9999)).seq or 0) > 60
+
+
+def test_a_header_with_an_unknown_schema_format_is_damage(tmp_path: Path, make_inspection: MakeInspection) -> None:
+    path = tmp_path / "log.db"
+    closed_log(path, make_inspection, 20)
+    content = bytearray(path.read_bytes())
+    content[44:48] = (99).to_bytes(4, "big")  # "schema format number", https://www.sqlite.org/fileformat.html section 1.3
+    path.write_bytes(bytes(content))
+    with pytest.raises(LogDamaged, match="unsupported file format"):
+        open_database(path)
+    make_sound(path, "cell-3", rebuilt, known_seq=20)
+    with Log(path, "cell-3") as log:
+        assert (log.append(make_inspection(9999)).seq or 0) > 20

@@ -1,0 +1,172 @@
+"""``inspector train STATION``: labelled pictures of a product in, a model of the station's own in place, its worth told in plain words."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from inspector.cli.calibrate_decision import calibration_of, known_product, refused
+from inspector.cli.data_options import DataChoice
+from inspector.cli.evaluate import tell
+from inspector.core.decision_calibration import DecisionCalibration
+from inspector.errors import CheckpointError
+from inspector.settings import StationSettings, read_station
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from inspector.training.build import Encode
+    from inspector.training.decision_fit.fit import Wish as Promise
+    from inspector.training.judged import Judged
+    from inspector.training.labelled_folder import Labelled
+    from inspector.training.station_model.plan import Wish
+    from inspector.vlm.checkpoint import Checkpoint
+
+
+def train_station(root: Path, station: str, data: DataChoice, product: str | None, wish: "Wish", promise: "Promise") -> None:
+    """Train, export, calibrate, check and install; the model in place stays until all of it has passed."""
+    from rich.console import Console  # noqa: PLC0415 - quick --help
+
+    console = Console(stderr=True)
+    settings = read_station(root / "calibration" / station)
+    product = known_product(settings, product)
+    _refuse_others(settings, product)
+    work = root / "var" / station / "train"
+    work.mkdir(parents=True, exist_ok=True)
+    labelled = data.read(settings.products[product].label_set(), work=work)
+    checkpoint = _trained(settings, root, product, labelled, wish, work, console)
+    judged, calibration, lines = _calibrated(settings, root, product, labelled, checkpoint, promise, console)
+    _tell_worth(root, settings, product, data, labelled, judged, checkpoint)
+    for line in lines:
+        click.echo(line)
+    story = [f"Fitted by inspector train on {labelled.data_hash[:12]} ({data.folder.name}).", *lines]
+    _install(root, settings, product, checkpoint, calibration, story)
+
+
+def _refuse_others(settings: StationSettings, product: str) -> None:
+    """Raise if the model judges other products too: their pictures are not there to keep what was learnt of them."""
+    others = [name for name in settings.products if name != product]
+    if others:
+        raise CheckpointError(
+            f"{settings.folder / 'station.toml'}: training on {product} would change how {', '.join(others)} is judged, and no pictures"
+            " are here to prevent it; give each product a station of its own"
+        )
+
+
+def _trained(
+    settings: StationSettings, root: Path, product: str, labelled: "Labelled", wish: "Wish", work: Path, console: "Console"
+) -> "Checkpoint":
+    """Return the new checkpoint, which lies in the work folder."""
+    import torch  # noqa: PLC0415 - quick --help
+
+    from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
+    from inspector.training.station_model.finishing import finish  # noqa: PLC0415 - as above
+    from inspector.training.station_model.learning import Start, learn, pools_of  # noqa: PLC0415 - as above
+    from inspector.training.station_model.plan import left_for_learning_s, plan, product_recipe  # noqa: PLC0415 - as above
+
+    began_s, section = time.monotonic(), settings.products[product]
+    checkpoint, encode = _opened(settings, root)
+    wanted = product_recipe(section.label_set(), section.description or product, section.symmetry, labelled.pictures)
+    recipe = plan(wanted, f"{settings.name}-{product}", labelled.of("train"), wish, settings.reports.max_reports)
+    torch.manual_seed(wish.seed)
+    start = Start(checkpoint, *model_of(checkpoint))
+    pools = pools_of(start, recipe, labelled.pictures, encode, work, console)
+    limit_s = left_for_learning_s(wish, time.monotonic() - began_s, len(labelled.of("val")))
+    model = learn(start, recipe.model_copy(update={"limit_s": limit_s}), pools, work, console)
+    return finish(work / "fresh", start, model, recipe, product, pools, console)
+
+
+def _opened(settings: StationSettings, root: Path) -> "tuple[Checkpoint, Encode]":
+    """Return the station's model and its report encoder, before the first minute is spent. Raises ``CheckpointError``."""
+    import numpy as np  # noqa: PLC0415 - quick --help
+
+    from inspector.vlm.checkpoint import open_checkpoint  # noqa: PLC0415 - as above
+    from inspector.vlm.encoder import open_encoder  # noqa: PLC0415 - as above
+
+    checkpoint = open_checkpoint(root / "models" / settings.model.checkpoint)
+    if not settings.reports.max_reports:
+        return checkpoint, lambda texts: np.zeros((len(texts), checkpoint.report_width), np.float32)
+    encoder = open_encoder(settings.encoder, root / "models")
+    checkpoint.refuse_other_encoder(encoder.revision)
+    return checkpoint, encoder.encode
+
+
+def _calibrated(
+    settings: StationSettings,
+    root: Path,
+    product: str,
+    labelled: "Labelled",
+    checkpoint: "Checkpoint",
+    promise: "Promise",
+    console: "Console",
+) -> "tuple[Judged, DecisionCalibration, list[str]]":
+    """Judge val as the station will; return that, what goes into decision.toml, and its words."""
+    from rich.progress import Progress  # noqa: PLC0415 - quick --help
+
+    from inspector.daemon import open_judge  # noqa: PLC0415 - as above
+    from inspector.training.decision_fit.evidence import deciding, evidence_of  # noqa: PLC0415 - as above
+    from inspector.training.decision_fit.fit import Refused, fit  # noqa: PLC0415 - as above
+    from inspector.training.decision_fit.temperature import fit_temperature  # noqa: PLC0415 - as above
+    from inspector.training.decision_fit.words import Basis, fitted_lines  # noqa: PLC0415 - as above
+    from inspector.training.judged import judge  # noqa: PLC0415 - as above
+
+    fresh = settings.model_copy(update={"model": settings.model.model_copy(update={"checkpoint": str(checkpoint.folder.resolve())})})
+    pictures = labelled.of("val")
+    with open_judge(fresh, root) as pipeline, Progress(console=console, transient=True) as progress:
+        task = progress.add_task(f"judging {len(pictures)} pictures", total=2 * len(pictures))
+
+        def judged_with(decision: DecisionCalibration) -> "Judged":
+            chosen = replace(pipeline.products[product], decision=decision)
+            with_it = replace(pipeline, products={**pipeline.products, product: chosen})
+            return judge(with_it, product, pictures, settings.name, tell=lambda: progress.advance(task))
+
+        evidence = evidence_of(judged_with(DecisionCalibration()))
+        found, basis, model = fit(evidence, promise), Basis.of(evidence), pipeline.predictor.name
+        if isinstance(found, Refused):
+            temperature = fit_temperature(deciding(evidence), evidence.truths[evidence.is_judged])
+            calibration = DecisionCalibration(temperature=temperature, fitted_on=len(evidence), model=model, calibrated_at=_now())
+            lines = ["Nothing is promised about missed defects:", *refused(found, promise, basis, evidence.labels)]
+        else:
+            calibration, lines = calibration_of(found, promise, len(evidence), model), list(fitted_lines(found, promise, basis))
+        return judged_with(settings.override(calibration)), calibration, lines
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _tell_worth(
+    root: Path, settings: StationSettings, product: str, data: DataChoice, labelled: "Labelled", judged: "Judged", checkpoint: "Checkpoint"
+) -> None:
+    """Print the numbers and write the page."""
+    from inspector.training.evaluation import write_evaluation  # noqa: PLC0415 - quick --help
+
+    facts = {
+        "station": settings.name,
+        "product": product,
+        "split": "val",
+        "data": f"{data.folder.name} ({labelled.data_hash[:12]})",
+        "reports": "on",
+        "model": f"{checkpoint.name}@{checkpoint.revision}",
+        "evaluated_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    folder = root / "var" / settings.name / "evaluate"
+    tell(write_evaluation(folder, judged, facts)[0], facts)
+    click.echo(f"page: {folder / 'evaluation.html'}")
+
+
+def _install(
+    root: Path, settings: StationSettings, product: str, checkpoint: "Checkpoint", calibration: DecisionCalibration, story: list[str]
+) -> None:
+    """Put the model and its thresholds in place."""
+    from inspector.settings.decision_file import write_decision  # noqa: PLC0415 - quick --help
+    from inspector.vlm.model_store import install  # noqa: PLC0415 - as above
+
+    # First the thresholds: a kill in between leaves ones of a model that is not in use, which promise nothing.
+    write_decision(settings.folder, product, calibration, story)
+    installed = install(root, settings.folder, checkpoint.folder)
+    click.echo(f"in place: models/{installed.checkpoint}; start {settings.name} anew to use it")
+    click.echo(f"the model before: {installed.previous}; inspector models rollback {settings.name} returns to it")

@@ -1,0 +1,114 @@
+"""What is decided before training: the recipe for a product's pictures on this machine. One command and no ML words: nothing is asked.
+
+The rules are those that measurements in models/LOG.md speak for.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from inspector.core.label import LabelSet
+from inspector.settings import Symmetry
+from inspector.training.picture import Picture, read_rgb
+from inspector.training.recipe import ProductRecipe, Recipe
+
+_SMALL_PX = 128
+"""Pictures up to this long a side show structures that a trunk learnt on photographs does not know; there the whole tower learns."""
+_LOOKED_AT = 40
+_CACHE_BYTES = 6e9
+"""What the cached features or pixels may take on the disk."""
+_COPIES_A_MINUTE = 500
+"""Varied copies of all pictures together for each minute of the wish: about a quarter of the time."""
+_EPOCHS, _LEAST_STEPS = 40, 400
+"""Passes over the pictures at most, and optimiser steps that even few pictures get."""
+_END_S, _JUDGED_S, _LEAST_S = 45.0, 0.15, 30.0
+"""What export and parity gate take, what judging a picture at the end takes, and what learning gets at least, seconds."""
+_FEATURES = 272
+_HISTORY_SHARE = 0.8
+"""Share of the pictures that must say when they were taken, in groups of several, for their order to be a history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user says."""
+
+    minutes: float = 15.0
+    """How long all of it may take."""
+    seed: int = 0
+    """Seed of everything random."""
+
+
+def plan(product: ProductRecipe, name: str, pictures: Sequence[Picture], wish: Wish, max_reports: int) -> Recipe:
+    """Return the recipe for these training pictures, with at most ``max_reports`` reports beside each."""
+    side = 128 if _median_side(pictures) <= _SMALL_PX else 256
+    deep = side == 128
+    visits, visit_size = 2, 16 if deep else 12
+    each = side * side * 3 if deep else _FEATURES * (side // 16) ** 2 * 2
+    return Recipe(
+        name=name,
+        seed=wish.seed,
+        image_px=side,
+        copies=int(np.clip(min(_CACHE_BYTES / each, wish.minutes * _COPIES_A_MINUTE) / len(pictures), 2, 12)),
+        steps=max(_EPOCHS * len(pictures) // (visits * visit_size), _LEAST_STEPS),
+        deep=deep,
+        half=is_half_faster(),
+        visits=visits,
+        visit_size=visit_size,
+        learning_rate=3e-4 if deep else 1e-4,
+        averaging=0.98,
+        max_reports=max_reports,
+        blind_start=0.05,
+        blind=0.05,
+        without_reports=0.5,
+        swapped_reports=0.2,
+        products={"product": product},
+    )
+
+
+def product_recipe(labels: LabelSet, description: str, symmetry: Symmetry, pictures: Sequence[Picture]) -> ProductRecipe:
+    """Return the product's part of the recipe."""
+    return ProductRecipe(
+        description=description,
+        labels=labels.names,
+        good=labels.good,
+        data=".",
+        history="times" if _has_history(pictures) else "labels",
+        share=1.0,
+        flip_x=symmetry in {"left-right", "both", "all"},
+        flip_y=symmetry in {"up-down", "both", "all"},
+        turn=symmetry == "all",
+    )
+
+
+def is_half_faster() -> bool:
+    """Return whether this processor multiplies matrices much faster in bfloat16 than in float32, by trying it."""
+    seconds = {}
+    for kind in (torch.float32, torch.bfloat16):
+        one = torch.randn(512, 512).to(kind)
+        one @ one
+        began_s = time.perf_counter()
+        for _ in range(8):
+            one @ one
+        seconds[kind] = time.perf_counter() - began_s
+    return seconds[torch.bfloat16] < 0.6 * seconds[torch.float32]
+
+
+def _median_side(pictures: Sequence[Picture]) -> float:
+    """Return the median of the longer sides of some pictures, pixels."""
+    places = np.linspace(0, len(pictures) - 1, min(_LOOKED_AT, len(pictures))).astype(int)
+    return float(np.median([max(read_rgb(pictures[place].path).shape[:2]) for place in places]))
+
+
+def _has_history(pictures: Sequence[Picture]) -> bool:
+    """Return whether the order of the pictures within their groups is known, and there are several in a group."""
+    groups = Counter(picture.group for picture in pictures if picture.taken_at is not None)
+    return sum(count for count in groups.values() if count > 2) >= _HISTORY_SHARE * len(pictures)
+
+
+def left_for_learning_s(wish: Wish, spent_s: float, checked: int) -> float:
+    """Return the seconds for learning: what is left of the wish after ``spent_s``, without what the end takes with ``checked`` pictures."""
+    return max(60.0 * wish.minutes - spent_s - _END_S - _JUDGED_S * checked, _LEAST_S)
