@@ -89,7 +89,7 @@ def measure_full(folder: Path, model: ModelSection, verdicts: int, tell: Callabl
     return FullCost(
         model=f"{checkpoint.model_type}, {model.precision} on {predictor.model.device}",
         load_s=load_s,
-        planned_bytes=plan_memory(checkpoint, model, model.precision).total_bytes,
+        planned_bytes=plan_memory(checkpoint, model, model.precision, on_cpu=predictor.model.device.type == "cpu").total_bytes,
         peak_bytes=predictor.peak_bytes(),
         prefix_ms=first["prefill"],
         small_ms=float(np.median([sum(run.values()) for run in runs])),

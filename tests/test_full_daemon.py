@@ -71,6 +71,7 @@ def test_one_line_of_the_station_puts_the_full_model_in_from_camera_to_subscribe
     assert read["tiny-full"] == read["tiny"]
     assert read["tiny-full"]["part-00.png"] == ("a1", "a2")
     assert "reports-off" not in kinds
+    assert os.environ["HF_HUB_OFFLINE"] == "1", "a working station fetches nothing"
 
 
 def test_without_a_report_projector_the_station_works_and_says_so(root: Path) -> None:

@@ -15,7 +15,7 @@ FULL_KEYS = ("precision", "device", "max_memory_bytes", "image_tokens", "max_sli
 
 def check_full_model(checkpoint: "FullCheckpoint", model: ModelSection) -> Iterator[Found]:
     """Say where the files come from and see that device, precision and memory are there. Raises ``CheckpointError`` if not."""
-    from inspector.vlm.full_loading import choose_device, prepare  # noqa: PLC0415 - torch for a full MiniCPM-V alone
+    from inspector.vlm.full_loading import prepare  # noqa: PLC0415 - torch for a full MiniCPM-V alone
     from inspector.vlm.memory_plan import plan_memory  # noqa: PLC0415 - as above
 
     name = f"{checkpoint.name}@{checkpoint.revision}: {checkpoint.model_type}, {len(checkpoint.weights)} file(s) of weights"
@@ -23,9 +23,9 @@ def check_full_model(checkpoint: "FullCheckpoint", model: ModelSection) -> Itera
         yield ok(f"{name}, hashes right")
     else:
         yield note(f"{name}, copied by hand: nothing says what its files should hash to; inspector models pull would")
-    prepare(checkpoint, model)
-    plan = plan_memory(checkpoint, model, model.precision)
-    yield ok(f"{model.precision} on {choose_device(model.device).type}, needs about {plan.total_bytes / 1e9:.1f} GB")
+    device, _ = prepare(checkpoint, model)
+    plan = plan_memory(checkpoint, model, model.precision, on_cpu=device.type == "cpu")
+    yield ok(f"{model.precision} on {device.type}, needs about {plan.total_bytes / 1e9:.1f} GB")
     yield from idle_keys(model, ("providers",), checkpoint.name)
 
 

@@ -41,8 +41,9 @@ def prepare(checkpoint: FullCheckpoint, model: ModelSection) -> tuple[torch.devi
     """Return the device and what ``from_pretrained`` needs. Raises ``CheckpointError`` if it cannot be had here; loads nothing."""
     device = choose_device(model.device)
     options = precision_options(model.precision, device)
-    free, where = (torch.cuda.mem_get_info(device)[0], "the GPU") if device.type == "cuda" else (host_free_bytes(), "this machine")
-    refuse_too_large(checkpoint, model, free, where)
+    on_cpu = device.type == "cpu"
+    free = host_free_bytes() if on_cpu else torch.cuda.mem_get_info(device)[0]
+    refuse_too_large(checkpoint, model, free, on_cpu=on_cpu)
     return device, options
 
 

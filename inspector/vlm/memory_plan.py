@@ -34,34 +34,36 @@ class MemoryPlan:
     """The weights in the precision asked for."""
     work_bytes: int
     """Libraries, activations and caches, estimated."""
+    loading_bytes: int
+    """While weights are quantised on the CPU: the files' pages beside what is made of them."""
 
     @property
     def total_bytes(self) -> int:
-        """All of it."""
-        return self.weights_bytes + self.work_bytes
+        """The most that will be in use at a time."""
+        return max(self.weights_bytes + self.work_bytes, self.loading_bytes)
 
 
-def plan_memory(checkpoint: FullCheckpoint, model: ModelSection, precision: Precision) -> MemoryPlan:
+def plan_memory(checkpoint: FullCheckpoint, model: ModelSection, precision: Precision, *, on_cpu: bool = True) -> MemoryPlan:
     """Count the weights and estimate the work for ``model.max_batch`` pictures of ``model.max_slices`` slices."""
     sizes = {name: shape for path in checkpoint.weights for name, (_, shape) in tensor_sizes(path).items()}
     plain = _BYTES["float32" if precision == "float32" else "bfloat16"]
-    weights = sum(math.prod(shape) * (_BYTES[precision] if _is_quantised(name, shape) else plain) for name, shape in sizes.items())
-    return MemoryPlan(
-        int(weights), int(_LIBRARIES + model.max_batch * _picture_bytes(checkpoint, model, plain) + _caches(checkpoint, model))
-    )
+    weights = int(sum(math.prod(shape) * (_BYTES[precision] if _is_quantised(name, shape) else plain) for name, shape in sizes.items()))
+    work = _LIBRARIES + model.max_batch * _picture_bytes(checkpoint, model, plain) + _caches(checkpoint, model)
+    read = sum(path.stat().st_size for path in checkpoint.weights) if on_cpu and precision in {"int8", "int4"} else 0
+    return MemoryPlan(weights, int(work), weights + read + _LIBRARIES if read else 0)
 
 
-def refuse_too_large(checkpoint: FullCheckpoint, model: ModelSection, free_bytes: int, where: str) -> None:
-    """Raise ``CheckpointError`` with advice if the checkpoint needs more than is allowed or free. ``where``: in words, what is free."""
-    limit, reason = free_bytes, f"{where} has {_gigabytes(free_bytes)} free"
+def refuse_too_large(checkpoint: FullCheckpoint, model: ModelSection, free_bytes: int, *, on_cpu: bool = True) -> None:
+    """Raise ``CheckpointError`` with advice if the checkpoint needs more than is allowed or free."""
+    limit, reason = free_bytes, f"{'this machine' if on_cpu else 'the GPU'} has {_gigabytes(free_bytes)} free"
     if model.max_memory_bytes and model.max_memory_bytes < free_bytes:
         limit, reason = model.max_memory_bytes, f"model.max_memory_bytes is {_gigabytes(model.max_memory_bytes)}"
-    plan = plan_memory(checkpoint, model, model.precision)
+    plan = plan_memory(checkpoint, model, model.precision, on_cpu=on_cpu)
     if plan.total_bytes <= limit:
         return
     raise CheckpointError(
         f"{checkpoint.folder}: needs about {_gigabytes(plan.total_bytes)} in {model.precision} (weights {_gigabytes(plan.weights_bytes)},"
-        f" work {_gigabytes(plan.work_bytes)}), {reason}; {_advice(checkpoint, model, limit)}"
+        f" work {_gigabytes(plan.work_bytes)}{_while_loading(plan)}), {reason}; {_advice(checkpoint, model, limit, on_cpu=on_cpu)}"
     )
 
 
@@ -107,18 +109,22 @@ def _caches(checkpoint: FullCheckpoint, model: ModelSection) -> int:
     return int(states * (PREFIXES_KEPT + 6 * model.max_batch))
 
 
-def _advice(checkpoint: FullCheckpoint, model: ModelSection, limit: int) -> str:
+def _advice(checkpoint: FullCheckpoint, model: ModelSection, limit: int, *, on_cpu: bool) -> str:
     """Return what would fit, or that nothing does; first what needs no other change."""
     less = model.model_copy(update={"max_batch": 1, "max_slices": 1})
     fitting = [
         f'precision = "{precision}"{change}'
         for settings, change in ((model, ""), (less, " with max_batch = 1 and max_slices = 1"))
         for precision in get_args(Precision)
-        if plan_memory(checkpoint, settings, precision).total_bytes <= limit
+        if plan_memory(checkpoint, settings, precision, on_cpu=on_cpu).total_bytes <= limit
     ]
     if not fitting:
         return 'nothing of it fits there, not even in int4; use a machine with more memory, or checkpoint = "inspector-edge"'
     return f'these fit, in [model]: {"; or ".join(fitting[:3])}; or checkpoint = "inspector-edge"'
+
+
+def _while_loading(plan: MemoryPlan) -> str:
+    return f", {_gigabytes(plan.loading_bytes)} while it is quantised" if plan.loading_bytes == plan.total_bytes else ""
 
 
 def _gigabytes(count: int) -> str:

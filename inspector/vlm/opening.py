@@ -3,6 +3,7 @@
 torch and transformers are imported for a full MiniCPM-V alone, and only when its predictor is opened.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -57,6 +58,7 @@ def open_predictor(checkpoint: AnyCheckpoint, model: ModelSection) -> LabelledPr
     """Load a checkpoint. Raises ``CheckpointError`` if it cannot be used on this machine."""
     if isinstance(checkpoint, Checkpoint):
         return OnnxPredictor(checkpoint, providers=model.providers, threads=model.threads)
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a working station fetches neither weights nor kernels, whatever is installed beside it
     from inspector.vlm.torch_predictor import TorchPredictor  # noqa: PLC0415 - torch and transformers for a full MiniCPM-V alone
 
     return TorchPredictor(checkpoint, model)
