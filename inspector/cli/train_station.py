@@ -165,8 +165,6 @@ def _install(
     from inspector.settings.decision_file import write_decision  # noqa: PLC0415 - quick --help
     from inspector.vlm.model_store import install  # noqa: PLC0415 - as above
 
-    # First the thresholds: a kill in between leaves ones of a model that is not in use, which promise nothing.
-    write_decision(settings.folder, product, calibration, story)
-    installed = install(root, settings.folder, checkpoint.folder)
+    installed = install(root, settings.folder, checkpoint.folder, lambda: write_decision(settings.folder, product, calibration, story))
     click.echo(f"in place: models/{installed.checkpoint}; start {settings.name} anew to use it")
     click.echo(f"the model before: {installed.previous}; inspector models rollback {settings.name} returns to it")

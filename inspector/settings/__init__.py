@@ -16,6 +16,7 @@ from inspector.settings.calibration_files import (
     read_decisions,
 )
 from inspector.settings.cameras import CameraSection
+from inspector.settings.decision_store import keep_decisions, restore_decisions
 from inspector.settings.log_options import HealthSection, LogSection
 from inspector.settings.model_choice import choose_model
 from inspector.settings.mqtt_options import CommandsSection, ExtrasSection, Verb
@@ -57,6 +58,7 @@ __all__ = [
     "Symmetry",
     "Verb",
     "choose_model",
+    "keep_decisions",
     "parse_station",
     "read_camera_calibration",
     "read_camera_calibrations",
@@ -64,5 +66,6 @@ __all__ = [
     "read_decisions",
     "read_station",
     "read_station_table",
+    "restore_decisions",
     "usable_parts",
 ]
