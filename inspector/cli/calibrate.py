@@ -6,6 +6,7 @@ import click
 
 SUBJECTS = {
     "camera": "Measure a camera's lens and scale on pictures of a board.",
+    "normality": "Fit what good parts look like, from good pictures alone; what is unlike them goes to review.",
     "decision": "Fit temperature and thresholds on labelled pictures, with a promise on missed defects.",
 }
 """Every subject with its line in the overview; its module here is ``calibrate_<subject>``, with the click command ``subject``."""

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from inspector.cli.init import TEMPLATES
-from inspector.settings import CameraTable, DecisionTable, StationSettings
+from inspector.settings import CameraTable, DecisionTable, NormalityTable, StationSettings
 
 _HIDDEN = {"name", "folder"}
 """Fields of StationSettings that come from the folder and not from the file."""
@@ -21,13 +21,18 @@ _WORDS: dict[Any, str] = {str: "text", int: "whole number", float: "number", boo
 
 
 def settings_reference() -> str:
-    """Return the tables of all keys of station.toml, decision.toml and camera.toml, as Markdown."""
+    """Return the tables of all keys of station.toml and of the measured files beside it, as Markdown."""
     lines = ["### station.toml", ""]
     for key, field in StationSettings.model_fields.items():
         if key not in _HIDDEN:
             section, is_named = _section(field.annotation)
             lines += [f"#### [{key}.NAME]" if is_named else f"#### [{key}]", "", str(field.description), "", *_table(section), ""]
-    for title, section in (("decision.toml: [PRODUCT]", DecisionTable), ("camera.toml: [CAMERA]", CameraTable)):
+    measured = (
+        ("decision.toml: [PRODUCT]", DecisionTable),
+        ("normality.toml: [PRODUCT]", NormalityTable),
+        ("camera.toml: [CAMERA]", CameraTable),
+    )
+    for title, section in measured:
         lines += [f"### {title}", "", (section.__doc__ or "").strip(), "", *_table(section), ""]
     lines += [f"Templates for `inspector init`: {', '.join(f'`{name}`' for name in TEMPLATES)}."]
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from inspector.settings.calibration_files import (
 from inspector.settings.cameras import CameraSection
 from inspector.settings.log_options import HealthSection, LogSection
 from inspector.settings.mqtt_options import CommandsSection, ExtrasSection, Verb
+from inspector.settings.normality_files import NormalityTable, read_normalities, refuse_other_model, write_normality
 from inspector.settings.sections import (
     DecisionSection,
     ModelSection,
@@ -42,6 +43,7 @@ __all__ = [
     "ModelSection",
     "MqttSection",
     "Name",
+    "NormalityTable",
     "ProductSection",
     "QualitySection",
     "RegionSection",
@@ -56,7 +58,10 @@ __all__ = [
     "read_camera_calibrations",
     "read_decision",
     "read_decisions",
+    "read_normalities",
     "read_station",
     "read_station_table",
+    "refuse_other_model",
     "usable_parts",
+    "write_normality",
 ]
