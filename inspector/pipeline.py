@@ -141,7 +141,7 @@ class Pipeline:
         return item.images, item.fault
 
     def label_maps(self, frame: Frame, inspection: Inspection) -> dict[str, NDArray[np.float32]]:
-        """Return, by region, (g, g) nats by which each place of a judged frame spoke for the region's label. Costs about a verdict's time.
+        """Return, by region, (g, g) nats by which each place of a judged frame spoke for the region's label. Costs about three verdicts' time.
 
         Empty where no label was chosen among several. Raises ``PredictionError``.
         """

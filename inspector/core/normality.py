@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 TELLING_PATCHES = 5
 """Most unlike patches whose mean is the picture's score: a single one would follow noise, many would drown a small defect."""
 
+_SMALL_PRODUCT = 250_000
+"""Multiplications of one matrix product: OpenBLAS takes a second thread above 262,144. That thread would wait for a core that ONNX
+Runtime's own threads hold: on two busy cores 13 to 55 ms, where small products take 1.4 (models/LOG.md, 2026-11-25)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Normality:
@@ -56,7 +60,12 @@ class PatchMemory:
 
     def distances(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the (P,) distances of (P, C) features to their nearest patch in memory."""
-        nearest = (self.squares - 2.0 * (features @ self.patches.T)).min(axis=1)  # (P, M) -> (P,)
+        nearest = np.full(len(features), np.inf, np.float32)
+        step = max(1, _SMALL_PRODUCT // max(features.size, 1))
+        for start in range(0, len(self.patches), step):
+            some = slice(start, start + step)
+            products = features @ self.patches[some].T  # (P, step)
+            np.minimum(nearest, (self.squares[some] - 2.0 * products).min(axis=1), out=nearest)
         squared = nearest + np.einsum("pc,pc->p", features, features)
         distances: NDArray[np.float32] = np.sqrt(np.maximum(squared, 0.0))
         return distances

@@ -17,7 +17,7 @@ class LogSection(Section):
     keep_heat_maps: Literal["none", "normality", "all"] = Field(
         "normality",
         description='Overlays beside kept pictures that did not pass: "normality": places unlike good parts, where normality is fitted; '
-        '"all": also the places that spoke for the label, which costs about one more verdict\'s time each; "none".',
+        '"all": also the places that spoke for the label, which costs the frame loop three verdicts\' time each; "none".',
     )
     keep_days: int = Field(90, ge=1, description="Days that published verdicts are kept.")
     keep_image_days: int = Field(14, ge=1, description="Days that pictures are kept.")
