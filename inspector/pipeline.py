@@ -141,9 +141,9 @@ class Pipeline:
         return item.images, item.fault
 
     def label_maps(self, frame: Frame, inspection: Inspection) -> dict[str, NDArray[np.float32]]:
-        """Return, by region, (g, g) nats by which each place of a judged frame spoke for the region's label. Costs about three verdicts' time.
+        """Return, by region, (g, g) nats by which each place of a judged frame spoke for the region's label.
 
-        Empty where no label was chosen among several. Raises ``PredictionError``.
+        Costs about three verdicts' time. Empty where no label was chosen among several. Raises ``PredictionError``.
         """
         item = self._prepare(replace(frame, grabbed_ns=time.monotonic_ns()))  # judged already: its age no longer counts
         if item.fault or not isinstance(self.predictor, Explaining) or len(self.products[item.product].labels.names) < 2:
