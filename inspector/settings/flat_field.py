@@ -16,7 +16,7 @@ _STEPS = 8192
 def read_gain(path: Path) -> NDArray[np.float32]:
     """Return a gain map, (H, W) float32, read-only. Raises ``CalibrationError`` that names the file."""
     cure = "measure it again with inspector calibrate camera --white, or remove flat_field from camera.toml"
-    (steps,) = read_arrays(path, ["gain"], "gain map", cure)
+    (steps,) = read_arrays(path, ["gain"], "gain map", "camera.toml", cure)
     if steps.ndim != 2 or steps.dtype != np.uint16:
         raise CalibrationError(f"{path}: a gain map has two axes of 16-bit numbers; {cure}")
     gain = steps.astype(np.float32) / np.float32(_STEPS)

@@ -19,13 +19,16 @@ from inspector.errors import CalibrationError
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile)
 
 
-def read_arrays(path: Path, names: Sequence[str], what: str, cure: str) -> list[NDArray[Any]]:
-    """Return the named arrays of a file. Raises ``CalibrationError`` that names the file, ``what`` it should hold and the cure."""
+def read_arrays(path: Path, names: Sequence[str], what: str, named_by: str, cure: str) -> list[NDArray[Any]]:
+    """Return the named arrays of a file. Raises ``CalibrationError`` that names the file, ``what`` it should hold and the cure.
+
+    ``named_by`` is the TOML file that points at it.
+    """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
             arrays = [content[name] for name in names]
     except FileNotFoundError as error:
-        raise CalibrationError(f"{path}: the {what} that is named beside it is missing; {cure}") from error
+        raise CalibrationError(f"{path}: the {what} that {named_by} names is missing; {cure}") from error
     except _UNREADABLE as error:
         raise CalibrationError(f"{path}: is no {what}; {cure}") from error
     if not all(isinstance(array, np.ndarray) for array in arrays):

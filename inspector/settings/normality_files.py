@@ -71,7 +71,7 @@ def write_normality(
 
 
 def _memory(path: Path) -> PatchMemory:
-    (patches,) = read_arrays(path, ["patches"], "memory of good parts", _CURE)
+    (patches,) = read_arrays(path, ["patches"], "memory of good parts", NORMALITY_FILE, _CURE)
     if patches.ndim != 2 or patches.dtype != np.float16 or not patches.size or not np.isfinite(patches).all():
         raise CalibrationError(f"{path}: a memory of good parts has two axes of finite 16-bit floats; {_CURE}")
     return PatchMemory.of(patches)
