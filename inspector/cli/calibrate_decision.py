@@ -86,7 +86,7 @@ def _judged(settings: StationSettings, root: Path, product: str, pictures: "Sequ
     from inspector.training.decision_fit.evidence import evidence_of  # noqa: PLC0415 - as above
     from inspector.training.judged import judge  # noqa: PLC0415 - as above
 
-    with open_judge(settings, root) as pipeline, Progress(console=Console(stderr=True), transient=True) as progress:
+    with open_judge(settings, root, use_normality=False) as pipeline, Progress(console=Console(stderr=True), transient=True) as progress:
         # Without the temperature in force: it may have been fitted on these very pictures.
         raw = replace(pipeline.products[product], decision=DecisionCalibration())
         plain = replace(pipeline, products={**pipeline.products, product: raw})

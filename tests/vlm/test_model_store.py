@@ -209,13 +209,17 @@ def test_the_history_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (tmp_path / "models.toml").read_text().startswith("# Models of this station, oldest first")
 
 
-def test_thresholds_stay_with_the_model_that_they_were_fitted_with(root: Path, makings: Path) -> None:
+def test_thresholds_and_normality_stay_with_the_model_that_they_were_fitted_with(root: Path, makings: Path) -> None:
     station = station_of(root)
     first, second = (DecisionCalibration(temperature=value, fitted_on=9, model=f"m@{value}") for value in (1.5, 2.5))
     write_decision(station, "screw", first)
+    (station / "normality.toml").write_text("# of the first model\n")
     install(root, station, makings / "v1", lambda: write_decision(station, "screw", second))
     assert read_decisions(station) == {"screw": second}
+    assert not (station / "normality.toml").exists(), "it would be refused at the start"
     rollback(root, station)
     assert read_decisions(station) == {"screw": first}
+    assert (station / "normality.toml").read_text() == "# of the first model\n"
     rollback(root, station, forward=True)
+    assert not (station / "normality.toml").exists()
     assert read_decisions(station) == {"screw": second}
