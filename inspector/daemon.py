@@ -34,7 +34,7 @@ from inspector.edge.systemd import Systemd
 from inspector.errors import InspectorError, RestartNeeded
 from inspector.orders import Orders, Rereading, Surroundings, open_link
 from inspector.pipeline import NoReports, Pipeline, Product, Reports
-from inspector.settings import StationSettings, read_camera_calibrations, read_decision, read_station
+from inspector.settings import StationSettings, read_camera_calibrations, read_decision, read_normalities, read_station, refuse_other_model
 from inspector.vlm.checkpoint import Checkpoint
 from inspector.vlm.encoder import open_encoder
 from inspector.vlm.opening import AnyCheckpoint, open_any, open_predictor
@@ -48,7 +48,12 @@ _TAKE_TIMEOUT_S = 0.25
 
 @contextmanager
 def open_judge(
-    settings: StationSettings, root: Path, *, use_reports: bool = True, tell: Callable[[str], None] = lambda _: None
+    settings: StationSettings,
+    root: Path,
+    *,
+    use_reports: bool = True,
+    use_normality: bool = True,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Pipeline]:
     """Open model and reports; yield the pipeline that joins them. Raises ``InspectorError`` if a part cannot be used.
 
@@ -56,8 +61,15 @@ def open_judge(
     """
     checkpoint = open_any(root / "models" / settings.model.checkpoint, settings.model)
     predictor = open_predictor(checkpoint, settings.model)
+    normalities = read_normalities(settings.folder) if use_normality else {}
+    refuse_other_model(normalities, predictor.name, settings.folder)
     products = {
-        name: Product(section.description or name, section.label_set(), settings.override(read_decision(settings.folder, name)))
+        name: Product(
+            section.description or name,
+            section.label_set(),
+            settings.override(read_decision(settings.folder, name)),
+            normalities.get(name),
+        )
         for name, section in settings.products.items()
     }
     predictor.check_labels({name: product.labels for name, product in products.items()})
@@ -118,7 +130,12 @@ def run(
         recorder = Recorder(opened.log, publisher, settings, PictureStore(path.parent, settings.log), tally, say)
         rereading = rereading or Rereading(lambda: read_station(settings.folder))
         orders = Orders(pipeline, Surroundings(recorder, line, link, rereading, systemd))
-        recorder = replace(recorder, show=orders.logged, room=opened.room)
+        recorder = replace(
+            recorder,
+            show=orders.logged,
+            room=opened.room,
+            explain=lambda frame, judged: orders.pipeline.label_maps(frame, judged),  # noqa: PLW0108 - a reload changes it
+        )
         started = f"model {pipeline.predictor.name}, {len(line.feeds)} camera(s), log {path}, {parity[0]}"
         for event in (*opened.told, *(("reports-off", note) for note in pipeline.notes), ("started", started)):
             recorder.note(*event)

@@ -5,9 +5,9 @@ A fault anywhere on the way (picture, region, model) gives a ``review`` verdict 
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from inspector.core.decision import DecisionCalibration, decide, tempered
 from inspector.core.frame import Frame, Image
 from inspector.core.inspection import Inspection, Verdict, inspection_id
 from inspector.core.label import LabelSet
+from inspector.core.normality import NormalityCalibration
 from inspector.core.prediction import Prediction
 from inspector.core.region import Region
 from inspector.core.report import Report
@@ -58,6 +59,15 @@ class Predictor(Protocol):
         ...
 
 
+@runtime_checkable
+class Explaining(Protocol):
+    """A model that can tell which places of a picture spoke for a label."""
+
+    def label_map(self, image: Image, context: Context, label: str) -> NDArray[np.float32]:
+        """Return (g, g) nats of log-odds by which each place of (h, w, 3) uint8 RGB spoke for a label. Raises ``PredictionError``."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
     """One product as the pipeline needs it."""
@@ -68,6 +78,8 @@ class Product:
     """The closed vocabulary."""
     decision: DecisionCalibration
     """Temperature and thresholds."""
+    normality: NormalityCalibration | None = None
+    """What good parts look like; None: not fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,22 @@ class Pipeline:
             done |= zip(members, self._judge([prepared[index] for index in members], context), strict=True)
         return [done[index] for index in range(len(frames))]
 
+    def cut(self, frame: Frame) -> tuple[tuple[tuple[str, Image], ...], str | None]:
+        """Return a frame's corrected regions, (name, (h, w, 3) uint8 RGB) each, or none and the fault."""
+        item = self._prepare(frame)
+        return item.images, item.fault
+
+    def label_maps(self, frame: Frame, inspection: Inspection) -> dict[str, NDArray[np.float32]]:
+        """Return, by region, (g, g) nats by which each place of a judged frame spoke for the region's label.
+
+        Costs about three verdicts' time. Empty where no label was chosen among several. Raises ``PredictionError``.
+        """
+        item = self._prepare(replace(frame, grabbed_ns=time.monotonic_ns()))  # judged already: its age no longer counts
+        if item.fault or not isinstance(self.predictor, Explaining) or len(self.products[item.product].labels.names) < 2:
+            return {}
+        context, labels = self._context(item), {p.region: p.label for p in inspection.predictions}
+        return {name: self.predictor.label_map(image, context, labels[name]) for name, image in item.images if name in labels}
+
     def _prepare(self, frame: Frame) -> _Prepared:
         """Correct a frame and cut out its regions, or find its fault."""
         started = time.perf_counter()
@@ -159,7 +187,7 @@ class Pipeline:
         product, frame = self.products[item.product], item.frame
         reports, vectors = self.reports.relevant(item.product, frame.station, frame.lot, frame.history_at)
         item.timings_ms["reports"] = 1e3 * (time.perf_counter() - started)
-        return Context(item.product, product.description, product.labels, reports, vectors)
+        return Context(item.product, product.description, product.labels, reports, vectors, product.normality)
 
     def _judge(self, items: Sequence[_Prepared], context: Context) -> list[Inspection]:
         """Run the model over all regions of frames that share a context."""
@@ -258,4 +286,4 @@ def _outside(region: Region, image: Image, crop: Image) -> str | None:
 
 
 def _tempered(prediction: Prediction, temperature: float) -> Prediction:
-    return Prediction(prediction.region, tempered(prediction.scores, temperature), prediction.report_ids, prediction.model)
+    return replace(prediction, scores=tempered(prediction.scores, temperature))

@@ -108,6 +108,14 @@ def test_check_says_where_the_files_come_from_what_they_need_and_what_is_not_rea
     assert "does not read model.precision" in CliRunner().invoke(main, ["--root", str(root), "check", "s1"]).stdout
 
 
+def test_normality_is_not_fitted_with_a_full_model_and_that_is_told(root: Path, tmp_path: Path) -> None:
+    settings = station(root, 'checkpoint = "bare"\nthreads = 1')
+    arguments = ["--root", str(root), "calibrate", "normality", "s1", "--no-groups", "--pictures", str(settings.folder / "frames")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert "normality is fitted with inspector-edge alone" in done.stderr
+
+
 def test_a_report_encoder_that_the_projector_does_not_read_is_refused(root: Path, tmp_path: Path) -> None:
     write_tiny_full(tmp_path / "models" / "other", encoder="test@0")
     (tmp_path / "models" / ENCODER).symlink_to(root / "models" / ENCODER)

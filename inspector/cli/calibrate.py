@@ -6,6 +6,7 @@ import click
 
 SUBJECTS = {
     "camera": "Measure a camera's lens and scale on pictures of a board.",
+    "normality": "Fit what good parts look like, from good pictures alone; what is unlike them goes to review.",
     "reference": "Take a reference of the scene, so that a moved camera and a drifting light are told.",
     "regions": "Draw the regions that are judged on a picture of the camera.",
     "decision": "Fit temperature and thresholds on labelled pictures, with a promise on missed defects.",

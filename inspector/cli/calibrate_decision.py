@@ -86,7 +86,7 @@ def _judged(settings: StationSettings, root: Path, product: str, pictures: "Sequ
     from inspector.training.decision_fit.evidence import evidence_of  # noqa: PLC0415 - as above
     from inspector.training.judged import judge  # noqa: PLC0415 - as above
 
-    with open_judge(settings, root) as pipeline, Progress(console=Console(stderr=True), transient=True) as progress:
+    with open_judge(settings, root, use_normality=False) as pipeline, Progress(console=Console(stderr=True), transient=True) as progress:
         for line in pipeline.notes:
             progress.console.print(f"note: {line}", highlight=False)
         # Without the temperature in force: it may have been fitted on these very pictures.

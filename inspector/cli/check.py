@@ -12,6 +12,7 @@ import click
 
 from inspector.cli.broker_check import check_broker
 from inspector.cli.findings import Check, Found, Subject, error_lines, fault, note, ok
+from inspector.cli.normality_check import check_normality
 from inspector.cli.station_checks import (
     check_camera_calibration,
     check_cameras,
@@ -29,6 +30,7 @@ from inspector.settings import StationSettings, parse_station, read_station_tabl
 
 CHECKS = (
     Check("decision", ("products", "decision"), check_decision),
+    Check("normality", ("model", "products"), check_normality),
     Check("calibration", ("cameras",), check_camera_calibration),
     Check("model", ("model",), check_model),
     Check("parity", ("model", "log"), check_parity),

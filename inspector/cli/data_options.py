@@ -40,6 +40,8 @@ class DataChoice:
     """Which pictures show the same part; None if nothing was said."""
     renames: Mapping[str, str]
     """Folder's label to station's label."""
+    loose: bool = False
+    """True if every picture below the folder bears the good label, wherever it lies."""
 
     def read(
         self,
@@ -56,7 +58,15 @@ class DataChoice:
 
         console = Console(stderr=True)
         labelled = read_labelled(
-            self.folder, labels, groups=self.groups, split=split, renames=self.renames, needed=needed, work=work, console=console
+            self.folder,
+            labels,
+            groups=self.groups,
+            split=split,
+            renames=self.renames,
+            needed=needed,
+            work=work,
+            console=console,
+            only=labels.good if self.loose else None,
         )
         for line in labelled.few_notes():
             click.echo(f"note: {line}", err=True)
@@ -65,8 +75,8 @@ class DataChoice:
         return labelled
 
 
-def data_options(*, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return a decorator that adds the options to a verb and hands it ``data``."""
+def data_options(*, required: bool = True, loose: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds the options to a verb and hands it ``data``; ``loose`` adds ``--pictures`` in place of ``--data``."""
 
     def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(verb)
@@ -78,26 +88,33 @@ def data_options(*, required: bool = True) -> Callable[[Callable[..., Any]], Cal
             group_level: int | None,
             no_groups: bool,
             renames: Sequence[str],
+            pictures: Path | None = None,
             **more: Any,  # noqa: ANN401 - as above
         ) -> Any:  # noqa: ANN401 - as above
             rule = _rule(groups_csv, group_pattern, group_level, no_groups=no_groups)
-            return verb(*args, data=_choice(data, rule, renames), **more)
+            if data is not None and pictures is not None:
+                raise click.UsageError("--data and --pictures exclude each other; give one")
+            return verb(*args, data=_choice(data or pictures, rule, renames, loose=pictures is not None), **more)
 
         folder = click.Path(exists=True, file_okay=False, path_type=Path)
         options = [click.option("--data", required=required, type=folder, help="Folder of labelled pictures (docs/data.md)."), *_OPTIONS]
+        if loose:
+            options.insert(1, click.option("--pictures", type=folder, help="Folder of pictures of good parts alone, without labels."))
         return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), with_choice)
 
     return decorate
 
 
-def _choice(folder: Path | None, rule: "GroupRule | None", words: Sequence[str]) -> DataChoice | None:
+def _choice(folder: Path | None, rule: "GroupRule | None", words: Sequence[str], *, loose: bool) -> DataChoice | None:
     from inspector.training.label_names import parse_renames  # noqa: PLC0415 - quick --help
 
     if folder is None:
         if rule is not None or words:
             raise click.UsageError("groups and --map speak of pictures: give their folder with --data")
         return None
-    return DataChoice(folder, rule, parse_renames(words))
+    if loose and words:
+        raise click.UsageError("--map speaks of labels; pictures given with --pictures have none")
+    return DataChoice(folder, rule, parse_renames(words), loose)
 
 
 def _rule(table: Path | None, pattern: str | None, level: int | None, *, no_groups: bool) -> "GroupRule | None":

@@ -3,8 +3,14 @@
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from inspector.core.frame import Frame
+    from inspector.core.inspection import Inspection
+    from inspector.pipeline import Pipeline
 
 
 @click.command
@@ -15,6 +21,11 @@ import click
 @click.option("--part-id", help="Serial number of the part.")
 @click.option("--at", type=click.DateTime(), help="Judge with the history as of this instant (UTC). Default: now.")
 @click.option("--no-reports", is_flag=True, help="Judge by the picture alone.")
+@click.option(
+    "--heat-map",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw into this .png or .jpg what speaks for the verdict (one IMAGE).",
+)
 @click.pass_obj
 def command(
     root: Path,
@@ -25,11 +36,15 @@ def command(
     part_id: str | None,
     at: datetime | None,
     no_reports: bool,
+    heat_map: Path | None,
 ) -> None:
     """Judge IMAGES as STATION would and print one JSON line for each, as published over MQTT but without a number.
 
-    Nothing is logged or published. A picture that cannot be read gets evaluation Undefined and the reason, like a fault on the line.
+    Nothing is logged or published. The heat map shows, side by side, where the picture is unlike good parts (if a normality is fitted) and
+    which places spoke for the label. A picture that cannot be read gets evaluation Undefined and the reason, like a fault on the line.
     """
+    if heat_map is not None and (len(images) > 1 or heat_map.suffix.lower() not in {".png", ".jpg", ".jpeg"}):
+        raise click.BadParameter("needs a single IMAGE and a file name that ends in .png or .jpg", param_hint="--heat-map")
     import numpy as np  # noqa: PLC0415 - quick --help
 
     from inspector.core.frame import Frame  # noqa: PLC0415 - as above
@@ -57,3 +72,28 @@ def command(
             inspection = pipeline.inspect([frame])[0]
             section = settings.products.get(inspection.product)
             click.echo(ResultPayload.of(inspection, section.label_set() if section else None).to_json())
+            if heat_map is not None:
+                _draw(pipeline, frame, inspection, heat_map)
+
+
+def _draw(pipeline: "Pipeline", frame: "Frame", inspection: "Inspection", target: Path) -> None:
+    """Write the heat maps of a judged frame side by side. Raises ``InspectorError`` if the file cannot be written."""
+    import cv2  # noqa: PLC0415 - quick --help
+
+    from inspector.edge.extras.overlay import overlay  # noqa: PLC0415 - as above
+    from inspector.edge.heat_map import label_heat, unlike_heat  # noqa: PLC0415 - as above
+    from inspector.errors import InspectorError  # noqa: PLC0415 - as above
+
+    boxes = {name: region.box_px for name, region in pipeline.regions.items()}
+    maps = {
+        "unlike good parts": unlike_heat(inspection, boxes),
+        f"spoke for {inspection.label}": label_heat(pipeline.label_maps(frame, inspection), inspection, boxes),
+    }
+    panels = [overlay(frame.image, inspection, heat=heat, caption=caption) for caption, heat in maps.items() if heat is not None]
+    if not panels:
+        raise InspectorError(f"{target}: there is nothing to draw: {inspection.verdict.reason}")
+    done, data = cv2.imencode(target.suffix, cv2.hconcat(panels))
+    try:
+        target.write_bytes(data.tobytes() if done else b"")
+    except OSError as error:
+        raise InspectorError(f"{target}: cannot be written ({error.strerror}); check the folder and its permissions") from error

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from inspector.cli.init import TEMPLATES
-from inspector.settings import CameraTable, DecisionTable, ReferenceTable, StationSettings
+from inspector.settings import CameraTable, DecisionTable, NormalityTable, ReferenceTable, StationSettings
 
 _HIDDEN = {"name", "folder"}
 """Fields of StationSettings that come from the folder and not from the file."""
@@ -21,7 +21,7 @@ _WORDS: dict[Any, str] = {str: "text", int: "whole number", float: "number", boo
 
 
 def settings_reference() -> str:
-    """Return the tables of all keys of station.toml, decision.toml and camera.toml, as Markdown."""
+    """Return the tables of all keys of station.toml and of the measured files beside it, as Markdown."""
     lines = ["### station.toml", ""]
     for key, field in StationSettings.model_fields.items():
         if key not in _HIDDEN:
@@ -29,6 +29,7 @@ def settings_reference() -> str:
             lines += [f"#### [{key}.NAME]" if is_named else f"#### [{key}]", "", str(field.description), "", *_table(section), ""]
     measured = (
         ("decision.toml: [PRODUCT]", DecisionTable),
+        ("normality.toml: [PRODUCT]", NormalityTable),
         ("camera.toml: [CAMERA]", CameraTable),
         ("camera.toml: [CAMERA.reference]", ReferenceTable),
     )

@@ -19,7 +19,7 @@ from inspector.settings import read_camera_calibration, read_camera_calibrations
 def check_decision(subject: Subject) -> Iterator[Found]:
     """Read decision.toml and hold its tables against the station's products."""
     measured = read_decisions(subject.folder)
-    yield from _strangers(subject.folder / "decision.toml", measured, subject.settings.products, "products")
+    yield from strangers(subject.folder / "decision.toml", measured, subject.settings.products, "products")
     for product in subject.settings.products:
         if product not in measured:
             yield note(f"{product}: no thresholds were fitted, defaults hold; fit them: inspector calibrate decision")
@@ -40,7 +40,7 @@ def _promise(fitted: DecisionCalibration, used: DecisionCalibration) -> str:
 def check_camera_calibration(subject: Subject) -> Iterator[Found]:
     """Read camera.toml and hold its tables against the station's cameras."""
     measured = read_camera_calibrations(subject.folder)
-    yield from _strangers(subject.folder / "camera.toml", measured, subject.settings.cameras, "cameras")
+    yield from strangers(subject.folder / "camera.toml", measured, subject.settings.cameras, "cameras")
     for camera in subject.settings.cameras:
         if camera not in measured:
             yield note(
@@ -277,7 +277,7 @@ def _judge_regions(subject: Subject, camera: str, frame: Frame) -> Iterator[Foun
             yield note(f"{camera}: {region.name} of this picture would go to review: {poor}")
 
 
-def _strangers(path: Path, measured: Iterable[str], known: Iterable[str], kind: str) -> Iterator[Found]:
+def strangers(path: Path, measured: Iterable[str], known: Iterable[str], kind: str) -> Iterator[Found]:
     """Find measured tables that no product or camera will ever ask for: a misspelt name would be ignored in silence."""
     names = list(known)
     for name in measured:

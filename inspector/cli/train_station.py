@@ -115,7 +115,7 @@ def _calibrated(
 
     fresh = settings.model_copy(update={"model": settings.model.model_copy(update={"checkpoint": str(checkpoint.folder.resolve())})})
     pictures = labelled.of("val")
-    with open_judge(fresh, root) as pipeline, Progress(console=console, transient=True) as progress:
+    with open_judge(fresh, root, use_normality=False) as pipeline, Progress(console=console, transient=True) as progress:
         task = progress.add_task(f"judging {len(pictures)} pictures", total=2 * len(pictures))
 
         def judged_with(decision: DecisionCalibration) -> "Judged":
@@ -163,10 +163,12 @@ def _install(
 ) -> None:
     """Put the model and its thresholds in place."""
     from inspector.settings.decision_file import write_decision  # noqa: PLC0415 - quick --help
+    from inspector.settings.normality_files import NORMALITY_FILE  # noqa: PLC0415 - as above
     from inspector.vlm.model_store import install  # noqa: PLC0415 - as above
 
-    # First the thresholds: a kill in between leaves ones of a model that is not in use, which promise nothing.
-    write_decision(settings.folder, product, calibration, story)
-    installed = install(root, settings.folder, checkpoint.folder)
+    had_normality = (settings.folder / NORMALITY_FILE).is_file()
+    installed = install(root, settings.folder, checkpoint.folder, lambda: write_decision(settings.folder, product, calibration, story))
     click.echo(f"in place: models/{installed.checkpoint}; start {settings.name} anew to use it")
+    if had_normality:
+        click.echo(f"normality of the model before is off now: inspector calibrate normality {settings.name} fits it again")
     click.echo(f"the model before: {installed.previous}; inspector models rollback {settings.name} returns to it")

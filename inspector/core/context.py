@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.label import LabelSet
+from inspector.core.normality import NormalityCalibration
 from inspector.core.report import Report
 
 
@@ -23,3 +24,5 @@ class Context:
     """Historical reports, oldest first."""
     vectors: NDArray[np.float32]
     """(len(reports), d) float32 unit vectors of the reports' texts."""
+    normality: NormalityCalibration | None = None
+    """What good parts look like, for the score beside the posterior; the model does not read it. None: not fitted."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from inspector.core.decision_calibration import DecisionCalibration
+from inspector.core.normality import Normality
 from inspector.core.prediction import Prediction
 
 Disposition: TypeAlias = Literal["pass", "fail", "review"]
@@ -129,6 +130,11 @@ class Inspection:
         if self.verdict.findings:
             return max(finding.confidence for finding in self.verdict.deciding)
         return min((p.confidence for p in self.predictions), default=None)
+
+    @property
+    def normality(self) -> Normality | None:
+        """Normality of the region that is most unlike good parts, or None where none was measured."""
+        return max((p.normality for p in self.predictions if p.normality is not None), key=lambda found: found.excess, default=None)
 
     @property
     def report_ids(self) -> tuple[str, ...]:

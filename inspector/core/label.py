@@ -23,8 +23,10 @@ class LabelSet:
     def mistakes(self) -> list[str]:
         """Return every reason why this set cannot be used, empty if it can."""
         found = []
-        if len(self.names) < 2:
-            found.append(f"labels: at least 2 labels are needed, found {len(self.names)}")
+        if not self.names:
+            found.append("labels: at least 1 label is needed, found 0")
+        if len(self.names) == 1 and self.good is None:
+            found.append(f"good: {self.names[0]!r} is the only label, so it must be the good one: set good to it, or name the defects too")
         for position, name in enumerate(self.names):
             if not name.strip():
                 found.append(f"labels[{position}]: a label may not be empty")
@@ -37,6 +39,11 @@ class LabelSet:
         for key, table in (("display", self.display), ("severity", self.severity)):
             found += [f"{key}: {name!r} is not one of the labels" for name in table if name not in self.names]
         return found
+
+    @property
+    def is_good_alone(self) -> bool:
+        """True if the good label is the only one: then the posterior says nothing, and normality alone can let a part pass."""
+        return self.names == (self.good,)
 
     def spoken(self, name: str) -> str:
         """Return the label as the model reads and writes it: underscores become spaces."""

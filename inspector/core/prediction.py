@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from inspector.core.normality import Normality
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -16,6 +18,8 @@ class Prediction:
     """Ids of the reports that stood in the model's input, in slot order."""
     model: str
     """``name@revision`` of the checkpoint."""
+    normality: Normality | None = None
+    """How unlike good parts the region is; None if the product has no fitted normality."""
 
     @property
     def label(self) -> str:

@@ -73,6 +73,13 @@ class Standing(Payload):
         return cls(**{name: getattr(calibration, name) for name in cls.model_fields})
 
 
+class Likeness(Payload):
+    """How unlike good parts a region is."""
+
+    score: float = Field(ge=0.0, description="Distance to the good parts seen; no probability, to be held against the limit alone.")
+    limit: float = Field(gt=0.0, description="A region that scores above is unlike any good part seen and cannot pass.")
+
+
 class ResultPayload(Payload):
     """One inspection. Topic: result."""
 
@@ -105,6 +112,9 @@ class ResultPayload(Payload):
     frame: FrameRecord = Field(description="Where the picture came from, and its size.")
     calibration: Standing | None = Field(
         None, description="Thresholds and promise that the verdict stands under; null if nothing was fitted or no judgement took place."
+    )
+    normality: dict[str, Likeness] | None = Field(
+        None, description="How unlike good parts each region is; null if no normality was fitted or no judgement took place."
     )
 
     @classmethod
@@ -142,6 +152,7 @@ class ResultPayload(Payload):
                 source=None if inspection.source is None else without_password(inspection.source),
             ),
             calibration=None if inspection.calibration is None else Standing.of(inspection.calibration),
+            normality=_likeness(inspection),
         )
 
 
@@ -175,6 +186,12 @@ class EventPayload(Payload):
 def without_password(source: str) -> str:
     """Return an address without user name and password; a file name as it is."""
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/]*@", r"\1", source)
+
+
+def _likeness(inspection: Inspection) -> dict[str, Likeness] | None:
+    """Return what the message tells of normality, by region."""
+    found = {p.region: p.normality for p in inspection.predictions if p.normality is not None}
+    return {region: Likeness(score=round(n.score, 6), limit=round(n.limit, 6)) for region, n in found.items()} or None
 
 
 def _defects(inspection: Inspection, labels: LabelSet | None) -> list[Defect]:

@@ -4,10 +4,13 @@ It lives in the frame loop's thread, which owns the log's connection.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from inspector.core.frame import Frame
 from inspector.core.inspection import Inspection
@@ -21,7 +24,7 @@ from inspector.edge.pictures import PictureStore
 from inspector.edge.publisher import Publisher
 from inspector.edge.spoken import spoken
 from inspector.edge.topics import Topics
-from inspector.errors import DiskFull, LogError
+from inspector.errors import DiskFull, LogError, PredictionError
 from inspector.settings import StationSettings
 
 T = TypeVar("T")
@@ -45,6 +48,9 @@ class Recorder:
     """Gets one line for each thing an operator should know."""
     show: Callable[[Frame, Inspection], None] = lambda _frame, _inspection: None
     """Gets each frame and what was logged of it: for optional outputs and commands; must not wait or fail."""
+
+    explain: Callable[[Frame, Inspection], Mapping[str, NDArray[np.float32]]] = lambda _frame, _inspection: {}
+    """Tells which places of a frame spoke for the label of each region; asked only where such heat maps are kept."""
 
     ailing: Ailing = field(default_factory=Ailing)
     """What is at fault while the station goes on."""
@@ -96,8 +102,9 @@ class Recorder:
         if not self.pictures.wants(judged, frame):
             return judged
         try:
-            kept = replace(judged, image_path=self.pictures.keep(judged, frame))
-        except LogError as error:
+            nats = self.explain(frame, judged) if self.pictures.wants_label_map(judged) else {}
+            kept = replace(judged, image_path=self.pictures.keep(judged, frame, nats))
+        except (LogError, PredictionError) as error:
             if not self.tally.is_losing_pictures:
                 self.tally.is_losing_pictures = True
                 self.note("pictures-lost", str(error))

@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlite_utils import Database
 
 from inspector.edge.disk.checkpoint import Checkpoint, cut
 from inspector.edge.instants import from_text, now, to_text
+from inspector.edge.pictures import heat_maps_of
 from inspector.edge.schema import open_database, transaction
 from inspector.edge.sqlite_errors import as_log_error
 from inspector.errors import LogError
@@ -37,7 +39,7 @@ class StoredImage:
     inspected_at: datetime
     """When it was judged, UTC."""
     size_bytes: int
-    """Length of the file; 0 if it is gone."""
+    """Length of the file and of its heat maps; 0 if they are gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,8 @@ def _forget_images(database: Database, images: Sequence[StoredImage], beat: Call
     """Remove files, then their paths from the log: after a crash in between the next sweep finishes the work."""
     for image in images:
         beat()
-        image.path.unlink(missing_ok=True)
+        for path in (image.path, *heat_maps_of(image.path)):
+            path.unlink(missing_ok=True)
     if not images:
         return
     with transaction(database):
@@ -189,11 +192,12 @@ def _forget_images(database: Database, images: Sequence[StoredImage], beat: Call
 
 
 def _size(path: Path) -> int:
-    """Return a file's length in bytes, 0 if it is gone."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    """Return the length in bytes of a picture with its heat maps; what is gone counts nothing."""
+    length = 0
+    for file in (path, *heat_maps_of(path)):
+        with suppress(FileNotFoundError):
+            length += file.stat().st_size
+    return length
 
 
 def _remove_verdicts(database: Database, cutoff: datetime, batch: int, beat: Callable[[], None]) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from inspector.core.decision_calibration import DecisionCalibration
 from inspector.core.inspection import Finding, Inspection, Verdict
+from inspector.core.normality import Normality
 from inspector.core.prediction import Prediction
 from inspector.edge.instants import from_text, to_text
 
@@ -14,9 +15,7 @@ from inspector.edge.instants import from_text, to_text
 def to_row(inspection: Inspection) -> dict[str, Any]:
     """Return the row of table ``inspections``; ``inspection.seq`` must be set."""
     verdict = inspection.verdict
-    posterior = [
-        {"region": p.region, "scores": dict(p.scores), "report_ids": list(p.report_ids), "model": p.model} for p in inspection.predictions
-    ]
+    unlike = inspection.normality
     return {
         "inspection_id": inspection.inspection_id,
         "station": inspection.station,
@@ -38,7 +37,7 @@ def to_row(inspection: Inspection) -> dict[str, Any]:
         "confidence": inspection.confidence,
         "model": inspection.model,
         "report_ids": _json(list(inspection.report_ids)),
-        "posterior": _json(posterior),
+        "posterior": _json([_prediction_fields(prediction) for prediction in inspection.predictions]),
         "timings_ms": _json(dict(inspection.timings_ms)),
         "width_px": inspection.width_px,
         "height_px": inspection.height_px,
@@ -46,6 +45,8 @@ def to_row(inspection: Inspection) -> dict[str, Any]:
         "image_path": inspection.image_path,
         "is_simulated": int(inspection.is_simulated),
         "calibration": None if inspection.calibration is None else _json(_calibration_fields(inspection.calibration)),
+        "normality_score": None if unlike is None else unlike.score,
+        "normality_limit": None if unlike is None else unlike.limit,
     }
 
 
@@ -67,9 +68,7 @@ def finding_rows(inspection: Inspection) -> list[dict[str, Any]]:
 def from_row(row: Mapping[str, Any], findings: Iterable[Mapping[str, Any]]) -> Inspection:
     """Build the inspection again from its row and its findings' rows, the latter in their order."""
     verdict = Verdict(row["disposition"], tuple(_finding(item) for item in findings), row["reason"], bool(row["is_fault"]))
-    predictions = tuple(
-        Prediction(item["region"], item["scores"], tuple(item["report_ids"]), item["model"]) for item in json.loads(row["posterior"])
-    )
+    predictions = tuple(_prediction(item) for item in json.loads(row["posterior"]))
     return Inspection(
         inspection_id=row["inspection_id"],
         station=row["station"],
@@ -93,6 +92,24 @@ def from_row(row: Mapping[str, Any], findings: Iterable[Mapping[str, Any]]) -> I
         is_simulated=bool(row["is_simulated"]),
         calibration=None if row["calibration"] is None else _calibration(json.loads(row["calibration"])),
     )
+
+
+def _prediction_fields(prediction: Prediction) -> dict[str, Any]:
+    """Return the fields of a prediction as JSON takes them."""
+    fields = {
+        "region": prediction.region,
+        "scores": dict(prediction.scores),
+        "report_ids": list(prediction.report_ids),
+        "model": prediction.model,
+    }
+    found = prediction.normality
+    return fields if found is None else fields | {"normality": {"score": found.score, "limit": found.limit}}
+
+
+def _prediction(fields: Mapping[str, Any]) -> Prediction:
+    """Build a prediction again; rows written before normality was known have none."""
+    normality = Normality(**fields["normality"]) if "normality" in fields else None
+    return Prediction(fields["region"], fields["scores"], tuple(fields["report_ids"]), fields["model"], normality)
 
 
 def _calibration_fields(calibration: DecisionCalibration) -> dict[str, Any]:

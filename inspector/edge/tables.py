@@ -147,5 +147,11 @@ CREATE TABLE remembered (
 )"""
 """What commands have set and a restart must not forget: lot and product in view. Migration 3."""
 
+NORMALITY = (
+    "ALTER TABLE inspections ADD COLUMN normality_score REAL",
+    "ALTER TABLE inspections ADD COLUMN normality_limit REAL",
+)
+"""How unlike good parts the most unlike region is, and the limit it was held against; NULL: nothing was fitted. Migration 5."""
+
 CALIBRATION = "ALTER TABLE inspections ADD COLUMN calibration TEXT"
 """Thresholds and promise that a verdict stands under, as JSON; NULL: nothing was fitted, or no judgement. Migration 4."""

@@ -1,7 +1,7 @@
 """Reload: settings and calibration read anew while the station works. All of it is right, or nothing changes.
 
-What takes effect at once: thresholds, camera calibration, regions, quality limits and the product in view. Everything else that has
-changed needs a restart, and the answer names it. Reports need no reload: imported ones are read at once.
+What takes effect at once: thresholds, normality, camera calibration, regions, quality limits and the product in view. Everything else that
+has changed needs a restart, and the answer names it. Reports need no reload: imported ones are read at once.
 """
 
 import threading
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from inspector.core.decision import DecisionCalibration
 from inspector.errors import CalibrationError, SettingsError
 from inspector.pipeline import Pipeline
-from inspector.settings import StationSettings, read_camera_calibrations, read_decisions
+from inspector.settings import StationSettings, read_camera_calibrations, read_decisions, read_normalities, refuse_other_model
 
 Reread: TypeAlias = Callable[[], StationSettings]
 """Reads the station's settings anew, overrides of the command line included."""
@@ -61,7 +61,7 @@ def reload(pipeline: Pipeline, old: StationSettings, running: StationSettings, r
     ``old`` is what was read last, ``running`` what the station was started with: only a restart brings the rest of it up to date.
     """
     mistakes: list[str] = []
-    settings, decisions, calibrations = old, {}, {}
+    settings, decisions, calibrations, normalities = old, {}, {}, {}
     try:
         settings = reread()
     except SettingsError as error:
@@ -74,6 +74,11 @@ def reload(pipeline: Pipeline, old: StationSettings, running: StationSettings, r
         calibrations = read_camera_calibrations(old.folder)
     except CalibrationError as error:
         mistakes += _lines(str(error))
+    try:
+        normalities = read_normalities(old.folder)
+        refuse_other_model(normalities, pipeline.predictor.name, old.folder)
+    except CalibrationError as error:
+        mistakes += _lines(str(error))
     if not mistakes and settings.default_product not in pipeline.products:
         mistakes.append(f"station.product: {settings.default_product!r} is a product that was added; it needs a restart")
     if mistakes:
@@ -81,7 +86,7 @@ def reload(pipeline: Pipeline, old: StationSettings, running: StationSettings, r
     fresh = replace(
         pipeline,
         products={
-            name: replace(product, decision=settings.override(decisions.get(name, DecisionCalibration())))
+            name: replace(product, decision=settings.override(decisions.get(name, DecisionCalibration())), normality=normalities.get(name))
             for name, product in pipeline.products.items()
         },
         default_product=settings.default_product,
@@ -119,6 +124,8 @@ def _measured(old: Pipeline, new: Pipeline) -> Iterator[str]:
     for name, product in new.products.items():
         if product.decision != old.products[name].decision:
             yield f"decision of {name}"
+        if product.normality != old.products[name].normality:
+            yield f"normality of {name}"
     for camera in dict.fromkeys([*old.calibrations, *new.calibrations]):
         if old.calibrations.get(camera) != new.calibrations.get(camera):
             yield f"calibration of camera {camera}"

@@ -16,9 +16,11 @@ from inspector.settings.calibration_files import (
     read_decisions,
 )
 from inspector.settings.cameras import CameraSection
+from inspector.settings.fits_of_models import keep_fits, restore_fits
 from inspector.settings.log_options import HealthSection, LogSection
 from inspector.settings.model_choice import choose_model
 from inspector.settings.mqtt_options import CommandsSection, ExtrasSection, Verb
+from inspector.settings.normality_files import NormalityTable, read_normalities, refuse_other_model, write_normality
 from inspector.settings.sections import (
     DecisionSection,
     Device,
@@ -50,6 +52,7 @@ __all__ = [
     "ModelSection",
     "MqttSection",
     "Name",
+    "NormalityTable",
     "Precision",
     "ProductSection",
     "QualitySection",
@@ -63,12 +66,17 @@ __all__ = [
     "Symmetry",
     "Verb",
     "choose_model",
+    "keep_fits",
     "parse_station",
     "read_camera_calibration",
     "read_camera_calibrations",
     "read_decision",
     "read_decisions",
+    "read_normalities",
     "read_station",
     "read_station_table",
+    "refuse_other_model",
+    "restore_fits",
     "usable_parts",
+    "write_normality",
 ]

@@ -29,7 +29,9 @@ _DISTORTIONS = (0, 4, 5, 8, 12, 14)
 _Row = Annotated[tuple[float, float, float], Field(strict=False)]
 
 
-class _Measured(Section):
+class Measured(Section):
+    """A table of something measured."""
+
     calibrated_at: datetime | None = Field(None, description="When it was measured; without an offset it is UTC.")
 
     @field_validator("calibrated_at")
@@ -43,7 +45,7 @@ class _Measured(Section):
             raise ValueError(f"{value} lies outside the calendar") from None
 
 
-class DecisionTable(_Measured):
+class DecisionTable(Measured):
     """Temperature and thresholds of one product, fitted on labelled pictures of this station."""
 
     temperature: float = Field(1.0, gt=0.0, le=100.0, description="Posteriors are raised to 1/temperature and renormalised.")
@@ -63,7 +65,7 @@ class DecisionTable(_Measured):
     )
 
 
-class ReferenceTable(_Measured):
+class ReferenceTable(Measured):
     """How the scene looks when the camera is well mounted and lit; a pixel is one of the camera's pictures."""
 
     picture: str = Field(pattern=r"^[^/\\]+\.png$", description="File with the scene, grey and small, beside camera.toml.")
@@ -80,7 +82,7 @@ class ReferenceTable(_Measured):
     )
 
 
-class CameraTable(_Measured):
+class CameraTable(Measured):
     """Lens, scale, light and focus of one camera."""
 
     camera_matrix: Annotated[tuple[_Row, _Row, _Row], Field(strict=False)] | None = Field(
@@ -128,7 +130,7 @@ class CameraTable(_Measured):
         return value
 
 
-_Table = TypeVar("_Table", DecisionTable, CameraTable)
+_Table = TypeVar("_Table", bound=Measured)
 
 
 def read_decision(folder: Path, product: str) -> DecisionCalibration:
@@ -138,7 +140,7 @@ def read_decision(folder: Path, product: str) -> DecisionCalibration:
 
 def read_decisions(folder: Path) -> dict[str, DecisionCalibration]:
     """Return the calibrations of all products in ``folder/decision.toml``. Raises ``CalibrationError`` with every mistake."""
-    tables = _read(folder / DECISION_FILE, DecisionTable)
+    tables = read_measured(folder / DECISION_FILE, DecisionTable)
     return {product: DecisionCalibration(**table.model_dump()) for product, table in tables.items()}
 
 
@@ -149,7 +151,7 @@ def read_camera_calibration(folder: Path, camera: str) -> CameraCalibration:
 
 def read_camera_calibrations(folder: Path) -> dict[str, CameraCalibration]:
     """Return the calibrations of all cameras in ``folder/camera.toml``. Raises ``CalibrationError`` with every mistake."""
-    tables = _read(folder / CAMERA_FILE, CameraTable)
+    tables = read_measured(folder / CAMERA_FILE, CameraTable)
     return {camera: _with_files(folder, calibration_of(table)) for camera, table in tables.items()}
 
 
@@ -169,8 +171,8 @@ def _with_files(folder: Path, calibration: CameraCalibration) -> CameraCalibrati
     )
 
 
-def _read(path: Path, section: type[_Table]) -> dict[str, _Table]:
-    """Return the named tables of a file, {} if there is no such file."""
+def read_measured(path: Path, section: type[_Table]) -> dict[str, _Table]:
+    """Return the named tables of a file, {} if there is no such file. Raises ``CalibrationError`` with every mistake."""
     try:
         content = read_table(path)
     except FileNotFoundError:

@@ -14,6 +14,11 @@ class LogSection(Section):
         None, description="Database file. Default: $STATE_DIRECTORY/<station>.db, else var/<station>/inspector.db below the root."
     )
     keep_images: Literal["none", "fail", "review", "all"] = Field("review", description='Pictures to keep: "review" keeps fail and review.')
+    keep_heat_maps: Literal["none", "normality", "all"] = Field(
+        "normality",
+        description='Overlays beside kept pictures that did not pass: "normality": places unlike good parts, where normality is fitted; '
+        '"all": also the places that spoke for the label, which costs the frame loop three verdicts\' time each; "none".',
+    )
     keep_days: int = Field(90, ge=1, description="Days that published verdicts are kept.")
     keep_image_days: int = Field(14, ge=1, description="Days that pictures are kept.")
     min_free_bytes: int = Field(500_000_000, ge=0, description="Below this much free disk space pictures go first; check fails.")

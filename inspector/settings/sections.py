@@ -38,7 +38,9 @@ class ProductSection(Section):
     """A product and its closed label vocabulary."""
 
     labels: Texts = Field(description="Label names; the model can answer with these only.")
-    good: str | None = Field(None, description='The label that means "no defect". Without it nothing can pass.')
+    good: str | None = Field(
+        None, validate_default=True, description='The label that means "no defect". Without it nothing can pass. It may be the only label.'
+    )
     description: str = Field("", max_length=200, description="The product in a few words; the model reads it. Empty: the product's name.")
     display: dict[str, dict[str, str]] = Field(default_factory=dict, description="Names for people: {label: {language: text}}.")
     symmetry: Symmetry = Field(

@@ -20,7 +20,7 @@ from inspector.training.examination import Examined, examine
 from inspector.training.group_split import split_groups
 from inspector.training.groups import GroupRule, NoGroups, grouped
 from inspector.training.label_names import check_counts, with_station_labels
-from inspector.training.listing import Listed, Split, list_pictures
+from inspector.training.listing import Listed, Split, list_loose_pictures, list_pictures
 from inspector.training.picture import Picture
 from inspector.training.remarks import Remark, Remarks, first_lines
 
@@ -68,10 +68,12 @@ def read_labelled(  # noqa: PLR0913 - what is read, how it is said, and where pr
     seed: int = 0,
     work: Path | None = None,
     console: Console | None = None,
+    only: str | None = None,
 ) -> Labelled:
     """Read train and val, or one split. Raises ``DataError`` with every problem.
 
     ``renames`` maps the folder's labels to the station's, ``needed`` are the labels that must have pictures to learn from (default: all).
+    With ``only`` every picture below the folder bears that label and is learnt from; near doubles are not told then: good parts look alike.
     In ``work`` the whole list of remarks (``pictures.txt``) and a cache of what the files hold are kept. ``console`` shows progress.
     """
     if not folder.is_dir():
@@ -79,18 +81,22 @@ def read_labelled(  # noqa: PLR0913 - what is read, how it is said, and where pr
     remarks = Remarks()
     # Evaluation lists the other sides too: a part that was learnt from may not be tested with. Only test is opened.
     wanted: tuple[Split, ...] = ("train", "val", "test") if split == "test" else ("train", "val")
-    listed = sorted(list_pictures(folder, wanted, labels, renames or {}, remarks), key=lambda picture: picture.file)
-    listed = with_station_labels(listed, labels.names, renames or {}, remarks)
-    listed = _sided(grouped(listed, groups, remarks), remarks)
+    if only is None:
+        listed = sorted(list_pictures(folder, wanted, labels, renames or {}, remarks), key=lambda picture: picture.file)
+        listed = with_station_labels(listed, labels.names, renames or {}, remarks)
+        listed = _sided(grouped(listed, groups, remarks), remarks)
+    else:
+        listed = grouped(list_loose_pictures(folder, only, remarks), groups, remarks)
     _refuse_torn_groups(listed, remarks)
     listed = [picture for picture in listed if (picture.split == "test") == (split == "test")]
     found = examine(listed, console, work / f"pictures-{_key(folder)}.npz" if work is not None else None)
     sound = _without_faulty(listed, found, remarks)
     examined = {picture.file: hold for picture in sound if isinstance(hold := found[picture.file], Examined)}
     sound = without_doubles(sound, examined, remarks)
-    sound = _with_sides(sound, examined, seed, remarks, may_join=isinstance(groups, NoGroups))
+    if only is None:
+        sound = _with_sides(sound, examined, seed, remarks, may_join=isinstance(groups, NoGroups))
     if not any(remark.kind in _CAUSES for remark in remarks.refusals):
-        check_counts(sound, labels.names if needed is None else needed, split, remarks)
+        check_counts(sound, labels.names if needed is None else needed, "train" if only else split, remarks)
     remarks.settle(folder, work / "pictures.txt" if work is not None else None)
     chosen = tuple(_picture(picture) for picture in sound if split in {None, picture.split})
     return Labelled(chosen, tuple(remarks.notes), data_hash(sound, examined))

@@ -81,9 +81,11 @@ class LotVisits:
         """Return a visit; see ``Visits``."""
         most = len(self.pool.prompts) - 1
         mix = rng.dirichlet(np.full(len(self._by_label), _LOT_CONCENTRATION))
-        members = self._from(mix, size, rng)
         if history == "none" and not blind:
+            # Nothing tells of a lot here: all labels alike, so that a step learns what they look like and not how often they came.
+            members = self._from(np.full(len(mix), 1 / len(mix)), size, rng)
             return self.pool.visit(members, np.empty(0, np.int64), rng, blind=False)
+        members = self._from(mix, size, rng)
         if history == "swapped" and not blind:
             mix = rng.dirichlet(np.full(len(self._by_label), _LOT_CONCENTRATION))
         if most == 0:

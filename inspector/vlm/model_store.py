@@ -6,13 +6,13 @@ any instant leaves the old model in use or the new one; the previous one stays w
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.errors import CheckpointError, SettingsError
-from inspector.settings import StationSettings, choose_model, read_station, read_station_table
+from inspector.settings import StationSettings, choose_model, keep_fits, read_station, read_station_table, restore_fits
 from inspector.settings.table_file import sync_to_disk
 from inspector.vlm.checkpoint import Checkpoint, open_checkpoint, verify
 from inspector.vlm.encoder import expected_revision
@@ -38,8 +38,10 @@ class Installed:
     """Older models of this station that made room."""
 
 
-def install(root: Path, station_folder: Path, new_checkpoint_folder: Path) -> Installed:
+def install(root: Path, station_folder: Path, new_checkpoint_folder: Path, decide: Callable[[], object] = lambda: None) -> Installed:
     """Copy a checkpoint below ``root/models`` and let a station use it from its next start on.
+
+    ``decide`` writes the thresholds that were fitted with it; what was fitted with the old model is kept and comes back with it.
 
     The copy must pass the parity gate with the station's own providers, name its labels and read its report encoder. The folder given
     is left as it is. Raises ``CheckpointError`` or ``SettingsError``, and then the old model is in use as before.
@@ -58,7 +60,10 @@ def install(root: Path, station_folder: Path, new_checkpoint_folder: Path) -> In
             raise CheckpointError(f"{new_checkpoint_folder}: not installed, {old} stays in use\n{error}") from error
         history = followed_by(history, old, name)
         write_history(station_folder, history)
+        keep_fits(station_folder, old)
         choose_model(station_folder, name)
+        restore_fits(station_folder, name)
+        decide()
         removed = surplus(history, station, {name, *_in_use(root)})
         write_history(station_folder, [entry for entry in history if entry not in removed])
         for entry in removed:
@@ -84,7 +89,12 @@ def rollback(root: Path, station_folder: Path, *, forward: bool = False) -> Inst
         raise CheckpointError(f"{settings.name} uses {old}, and no {side} model is known; inspector models list shows what there is")
     checkpoint = open_checkpoint(root / "models" / name)
     parity = admit(settings, checkpoint)
-    choose_model(station_folder, name)
+    try:
+        keep_fits(station_folder, old)
+        choose_model(station_folder, name)
+        restore_fits(station_folder, name)
+    except OSError as error:
+        raise CheckpointError(f"{error.filename or station_folder}: cannot be written ({error.strerror}); run it again") from error
     return Installed(name, f"{checkpoint.name}@{checkpoint.revision}", old, parity)
 
 

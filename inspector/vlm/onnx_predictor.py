@@ -5,6 +5,7 @@ One verdict costs one vision pass and one decoder pass over the image slots, the
 positions, T tokens of a frame, D width.
 """
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from inspector.core.label import LabelSet
 from inspector.core.prediction import Prediction
 from inspector.errors import CheckpointError, PredictionError
 from inspector.vlm.checkpoint import Checkpoint
+from inspector.vlm.graph_output import PATCHES, with_output
 from inspector.vlm.pixels import squared
 from inspector.vlm.prompt import Prompt, build_prompt, label_trie
 from inspector.vlm.trie import frame_layout
@@ -58,7 +60,8 @@ class OnnxPredictor:
         self._tokenizer = checkpoint.tokenizer()
         self._embedding = checkpoint.embedding()
         self._vision, self._projector, self._decoder = (
-            open_session(checkpoint, part, providers, threads) for part in ("vision", "projector", "decoder")
+            open_session(checkpoint, part, providers, threads, extra=PATCHES if part == "vision" else None)
+            for part in ("vision", "projector", "decoder")
         )
         self._prefixes: OrderedDict[object, Prefix] = OrderedDict()
 
@@ -79,30 +82,76 @@ class OnnxPredictor:
         try:
             prefix = self._prefix(context)
             prefilled = time.perf_counter()
-            slots = self.image_slots([image for _, image in images])
+            pixels = self._pixels([image for _, image in images])
+            slots, features = self._look(pixels) if context.normality is not None else (self._slots(pixels), None)
             seen = time.perf_counter()
             posterior = prefix.prompt.trie.posterior(self.edge_logits(prefix, slots))
+            decoded = time.perf_counter()
+            found = [None] * len(images) if context.normality is None or features is None else [*map(context.normality.judge, features)]
         except (ValueError, RuntimeError) as error:  # onnxruntime's own errors derive from RuntimeError or ValueError
             raise PredictionError(f"model {self.name} could not judge {len(images)} region(s): {error}") from error
-        decoded = time.perf_counter()
+        measured = time.perf_counter()
         ids = tuple(report.report_id for report in context.reports)
         labels = prefix.prompt.trie.labels
         predictions = [
-            Prediction(region, dict(zip(labels, map(float, row), strict=True)), ids, self.name)
-            for (region, _), row in zip(images, posterior, strict=True)
+            Prediction(region, dict(zip(labels, map(float, row), strict=True)), ids, self.name, normality)
+            for (region, _), row, normality in zip(images, posterior, found, strict=True)
         ]
         stages = {"prefill": prefilled - started, "vision": seen - prefilled, "decode": decoded - seen}
+        if context.normality is not None:
+            stages["normality"] = measured - decoded
         return predictions, {stage: 1e3 * seconds for stage, seconds in stages.items()}
 
     def image_slots(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Return the (B, I, D) image slots of pictures of any size."""
-        side = self.checkpoint.image_px
-        pixels = np.stack([squared(image, side) for image in images])  # (B, S, S, 3) uint8
+        return self._slots(self._pixels(images))
+
+    def patch_features(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """Return the (B, h, w, C) last map of the vision tower, one row a patch. Raises ``PredictionError`` if the graph fails."""
+        try:
+            return self._look(self._pixels(images))[1]
+        except (ValueError, RuntimeError) as error:
+            raise PredictionError(f"model {self.name} could not look at {len(images)} region(s): {error}") from error
+
+    def label_map(self, image: Image, context: Context, label: str) -> NDArray[np.float32]:
+        """Return the (g, g) nats by which each image slot and its neighbours spoke for a label: how far its log-odds fall without them.
+
+        Occlusion (Zeiler and Fergus 2014, arXiv 1311.2901) of the I = g x g image slots: each slot in turn is replaced, with the slots
+        around it, by the mean of all others, and all I variants are judged in one batch. A slot alone is not enough, because its neighbours
+        have seen the same place. Negative: the place spoke against the label. Raises ``PredictionError``.
+        """
+        try:
+            prefix, slots = self._prefix(context), self.image_slots([image])[0]  # (I, D)
+            windows = _windows(math.isqrt(len(slots)))  # (I, I)
+            outside = ~windows @ slots / np.maximum((~windows).sum(axis=1, keepdims=True), 1)  # (I, D)
+            without = np.where(windows[:, :, None], outside[:, None], slots[None])  # (I, I, D)
+            logits = self.edge_logits(prefix, np.concatenate([slots[None], without]).astype(np.float32))  # (1 + I, E)
+            shares = prefix.prompt.trie.posterior(logits)[:, prefix.prompt.trie.labels.index(label)]
+        except (ValueError, RuntimeError) as error:
+            raise PredictionError(f"model {self.name} could not tell what spoke for {label}: {error}") from error
+        held = np.clip(shares, 1e-9, 1.0 - 1e-9)
+        odds = np.log(held) - np.log1p(-held)
+        nats: NDArray[np.float32] = (odds[0] - odds[1:]).reshape(math.isqrt(len(slots)), -1).astype(np.float32)
+        return nats
+
+    def _pixels(self, images: Sequence[Image]) -> NDArray[np.uint8]:
+        """Return pictures of any size as (B, S, S, 3)."""
+        return np.stack([squared(image, self.checkpoint.image_px) for image in images])
+
+    def _slots(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the (B, I, D) image slots of (B, S, S, 3) pixels."""
         slots: NDArray[np.float32] = self._vision.run(["slots"], {"pixels": pixels})[0]
         return slots
 
+    def _look(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the (B, I, D) image slots of (B, S, S, 3) pixels and the (B, h, w, C) last map of the tower."""
+        slots, features = self._vision.run(["slots", PATCHES], {"pixels": pixels})  # (B, I, D), (B, C, h, w)
+        return slots, features.transpose(0, 2, 3, 1)
+
     def edge_logits(self, prefix: Prefix, slots: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the (B, E) logits of the trie's edges for (B, I, D) image slots."""
+        if not len(prefix.nodes):  # a single label: nothing to decide
+            return np.zeros((len(slots), 0), np.float32)
         tail = np.broadcast_to(prefix.tail, (len(slots), *prefix.tail.shape))
         feeds = {
             "embeds": np.concatenate([slots, tail], axis=1),
@@ -153,8 +202,20 @@ class OnnxPredictor:
         return self._embedding[ids].astype(np.float32)
 
 
-def open_session(checkpoint: Checkpoint, part: str, providers: Sequence[str], threads: int) -> ort.InferenceSession:
-    """Open one graph. Raises ``CheckpointError`` if it cannot be loaded or if ONNX Runtime fell back to another provider."""
+def _windows(side: int) -> NDArray[np.bool_]:
+    """Return (g * g, g * g): True where a slot of a g x g grid lies in the 3 x 3 window around another."""
+    rows, columns = np.divmod(np.arange(side * side), side)
+    near: NDArray[np.bool_] = (abs(rows[:, None] - rows) <= 1) & (abs(columns[:, None] - columns) <= 1)
+    return near
+
+
+def open_session(
+    checkpoint: Checkpoint, part: str, providers: Sequence[str], threads: int, *, extra: str | None = None
+) -> ort.InferenceSession:
+    """Open one graph, with its float tensor ``extra`` as one more output.
+
+    Raises ``CheckpointError`` if it cannot be loaded or if ONNX Runtime fell back to another provider.
+    """
     available = ort.get_available_providers()
     unknown = [name for name in providers if name not in available]
     if unknown:
@@ -164,7 +225,9 @@ def open_session(checkpoint: Checkpoint, part: str, providers: Sequence[str], th
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = ort.InferenceSession(str(checkpoint.files[part]), options, providers=list(providers))
+        path = checkpoint.files[part]
+        graph = str(path) if extra is None else with_output(path.read_bytes(), extra)
+        session = ort.InferenceSession(graph, options, providers=list(providers))
     except Exception as error:  # onnxruntime raises bare Exception subclasses of its own
         raise CheckpointError(f"{checkpoint.files[part]}: ONNX Runtime cannot load it: {error}") from error
     if session.get_providers()[0] != providers[0]:

@@ -19,7 +19,7 @@ from inspector.errors import CheckpointError
 
 
 class LabelTrie:
-    """The trie of one label set.
+    """The trie of one label set. A single label has no branching node: its probability is 1 and the model is not asked.
 
     Attributes (N branching nodes, T tree tokens, E edges out of branching nodes, K labels):
 
@@ -113,6 +113,6 @@ def _closed(sequences: Mapping[str, Sequence[int]], stop: int) -> dict[str, tupl
         if twin is not None:
             raise CheckpointError(f"labels {twin!r} and {label!r} read the same to this model; choose another wording for one of them")
         closed[label] = way
-    if len(closed) < 2:
-        raise CheckpointError(f"at least 2 labels are needed, found {len(closed)}")
+    if not closed:
+        raise CheckpointError("at least 1 label is needed, found 0")
     return closed

@@ -56,3 +56,11 @@ def test_an_unknown_product_is_named_with_the_known_ones(root: Path) -> None:
     done = evaluate(root, "--product", "nut")
     assert done.exit_code == 2
     assert "'nut' is not one of the products screw" in done.output
+
+
+def test_an_ablation_needs_a_station_that_reads_reports(root: Path) -> None:
+    done = evaluate(root, "--ablate", "reports")
+    assert done.exit_code == 1
+    assert "reports.max_reports = 0, there is nothing to take away" in done.output
+    both = evaluate(root, "--ablate", "reports", "--no-reports")
+    assert both.exit_code == 2

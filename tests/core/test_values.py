@@ -27,7 +27,9 @@ def test_every_mistake_of_a_label_set_is_told() -> None:
 
 
 def test_a_label_set_of_one_label_is_refused() -> None:
-    assert LabelSet(("good",), "good").mistakes() == ["labels: at least 2 labels are needed, found 1"]
+    assert LabelSet(("good",), "good").mistakes() == []
+    assert LabelSet((), None).mistakes() == ["labels: at least 1 label is needed, found 0"]
+    assert "must be the good one" in LabelSet(("dent",)).mistakes()[0]
 
 
 def test_a_sound_label_set_has_no_mistake() -> None:

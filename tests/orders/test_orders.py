@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from inspector.core.context import Context
 from inspector.core.decision import DecisionCalibration
 from inspector.core.frame import Frame, Image
+from inspector.core.normality import NormalityCalibration, PatchMemory
 from inspector.core.prediction import Prediction
 from inspector.edge.commands.doorman import Asker, Request
 from inspector.edge.commands.payload import Command, command_models
@@ -27,7 +29,7 @@ from inspector.edge.systemd import Systemd
 from inspector.edge.topics import Topics
 from inspector.orders import Orders, Rereading, Surroundings
 from inspector.pipeline import NoReports, Pipeline, Product
-from inspector.settings import CommandsSection, ExtrasSection, MqttSection, StationSettings, read_station
+from inspector.settings import CommandsSection, ExtrasSection, MqttSection, StationSettings, read_station, write_normality
 from tests.station_kit import picture, write_station
 
 
@@ -279,3 +281,15 @@ def test_every_command_is_told_to_the_log_with_who_and_what_came_of_it(station: 
         ["lot from mes", "done"],
         ["product from mes", "refused"],
     ]
+
+
+def test_a_reload_takes_a_fitted_normality_over_and_refuses_one_of_another_checkpoint(station: Station) -> None:
+    patches = np.ones((3, 4), np.float16)
+    for model, ok in (("fake@1", True), ("fake@0", False)):
+        write_normality(station.settings.folder, "screw", patches, NormalityCalibration(PatchMemory.of(patches), "", 1.0, 0.9, 9, 9, model))
+        answer = station.do("reload")
+        assert ("normality of screw" in str(answer)) == ok
+        assert ("fit again with inspector calibrate normality" in str(answer)) != ok
+    held = station.orders.pipeline.products["screw"].normality
+    assert held is not None
+    assert held.model == "fake@1"

@@ -193,3 +193,17 @@ def test_the_whole_tower_learns_where_the_model_holds_it(tiny: Tiny, pool: Pool,
         inside = model.image_slots(torch.from_numpy(pixels[:2, 0]))
         outside = model.image_slots(trunk(torch.from_numpy(pixels[:2, 0])))
     assert torch.equal(inside, outside)
+
+
+def test_what_can_be_seen_is_learnt(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:
+    rng, names = np.random.default_rng(5), tiny.labels.names
+    pictures = [Picture(Path(f"{i}.png"), names[i % 4], "train", f"g{i}") for i in range(24)]
+    looks = rng.normal(size=(4, 1, 272, 1, 1))
+    features = np.stack([looks[i % 4] + 0.5 * rng.normal(size=(1, 272, 8, 8)) for i in range(24)]).astype(np.float16)
+    seen = Pool(tiny.labels, pictures, features, pool.prompts, rng.normal(size=(24, 2, 384)).astype(np.float32))
+    plan = recipe(steps=40, visits=2, visit_size=6, without_reports=0.8, blind_start=0.0, blind=0.0, averaging=0.9)
+    model = train(fresh(tiny), {"strip": Source(LotVisits(seen), 1.0)}, plan, tmp_path / "a.pt", console)
+    with torch.inference_mode():
+        posterior = model.log_posterior(Visit(seen.prompts[0], torch.zeros(0, 384), seen.seen(np.arange(24)), torch.zeros(24).long()))
+    right = (posterior.argmax(1).numpy() == seen.targets).mean()
+    assert right >= 0.9

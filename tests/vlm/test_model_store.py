@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inspector.core.decision_calibration import DecisionCalibration
 from inspector.errors import CheckpointError
-from inspector.settings import read_station
+from inspector.settings import read_decisions, read_station
+from inspector.settings.decision_file import write_decision
 from inspector.vlm.checkpoint import open_checkpoint, verify
 from inspector.vlm.frozen_set import FOLDER
 from inspector.vlm.model_history import KEPT, followed_by, is_made_for, neighbour, read_history, surplus, write_history
@@ -205,3 +207,19 @@ def test_the_history_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_history(tmp_path, ["inspector-edge", "s1-aaaaaaaaaaaa"])
     assert read_history(tmp_path) == ["inspector-edge", "s1-aaaaaaaaaaaa"]
     assert (tmp_path / "models.toml").read_text().startswith("# Models of this station, oldest first")
+
+
+def test_thresholds_and_normality_stay_with_the_model_that_they_were_fitted_with(root: Path, makings: Path) -> None:
+    station = station_of(root)
+    first, second = (DecisionCalibration(temperature=value, fitted_on=9, model=f"m@{value}") for value in (1.5, 2.5))
+    write_decision(station, "screw", first)
+    (station / "normality.toml").write_text("# of the first model\n")
+    install(root, station, makings / "v1", lambda: write_decision(station, "screw", second))
+    assert read_decisions(station) == {"screw": second}
+    assert not (station / "normality.toml").exists(), "it would be refused at the start"
+    rollback(root, station)
+    assert read_decisions(station) == {"screw": first}
+    assert (station / "normality.toml").read_text() == "# of the first model\n"
+    rollback(root, station, forward=True)
+    assert not (station / "normality.toml").exists()
+    assert read_decisions(station) == {"screw": second}

@@ -1,5 +1,6 @@
 """The full MiniCPM-V on tiny models of the true classes, held against plain passes through transformers' own forward."""
 
+import dataclasses
 import math
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from inspector.core.context import Context
 from inspector.core.frame import Image
+from inspector.core.label import LabelSet
 from inspector.errors import CheckpointError, PredictionError
 from inspector.vlm.full_prompt import build_full_prompt
 from inspector.vlm.memory_plan import PREFIXES_KEPT
@@ -190,6 +192,12 @@ def test_labels_that_read_the_same_are_refused_by_product(predictor: TorchPredic
     predictor.check_labels({"screw": LABELS})
     with pytest.raises(CheckpointError, match=r"products\.strip: labels 'scale_pit' and 'scale pit' read the same"):
         predictor.check_labels({"strip": type(LABELS)(("scale_pit", "scale pit"))})
+
+
+def test_a_single_label_needs_no_answer_of_the_model(predictor: TorchPredictor) -> None:
+    read = dataclasses.replace(context(), labels=LabelSet(("good",), "good"))
+    predictions, _ = predictor.predict([("frame", picture(1))], read)
+    assert predictions[0].scores == {"good": 1.0}
 
 
 def test_numbers_that_are_not_finite_become_no_verdict(folder: Path) -> None:

@@ -94,7 +94,7 @@ def test_one_forward_pass_is_enough_because_the_tree_holds_only_the_ways_to_bran
         ({"a": (), "b": (1,)}, "has no tokens"),
         ({"a": (1,), "b": (1,)}, "read the same"),
         ({"a": (1, STOP), "b": (1,)}, "contains the stop token"),
-        ({"a": (1,)}, "at least 2 labels"),
+        ({}, "at least 1 label"),
     ],
 )
 def test_a_vocabulary_that_cannot_be_decoded_is_refused_with_the_reason(labels: dict[str, tuple[int, ...]], expected: str) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from inspector.core.frame import Image
 from inspector.core.inspection import Inspection
+from inspector.edge.heat_map import tinted
 
 _COLOURS = {"pass": (60, 170, 60), "fail": (40, 40, 220), "review": (0, 165, 255)}  # BGR
 _LONGEST_PX = 1600
@@ -16,13 +17,17 @@ _QUALITY = 85
 _TRIES = 6
 
 
-def overlay(image: Image, inspection: Inspection) -> NDArray[np.uint8]:
-    """Return a copy of a frame, (h, w, 3) uint8 BGR, at most 1600 pixels a side, with regions and verdict drawn in."""
+def overlay(
+    image: Image, inspection: Inspection, *, longest_px: int = _LONGEST_PX, heat: NDArray[np.float32] | None = None, caption: str = ""
+) -> NDArray[np.uint8]:
+    """Return a copy of a frame, (h, w, 3) uint8 BGR, with regions and verdict drawn in; with a heat map over it if one is given."""
     height, width = image.shape[:2]
-    scale = min(1.0, _LONGEST_PX / max(height, width))
+    scale = min(1.0, longest_px / max(height, width))
     drawn = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
     if scale < 1.0:
         drawn = _resized(drawn, scale)
+    if heat is not None:
+        drawn = tinted(drawn, heat)
     height, width = drawn.shape[:2]
     size = max(11, min(height, width) // 24)
     for finding in inspection.verdict.findings:
@@ -30,7 +35,7 @@ def overlay(image: Image, inspection: Inspection) -> NDArray[np.uint8]:
         corner, far = (round(x * scale), round(y * scale)), (round((x + w) * scale) - 1, round((y + h) * scale) - 1)
         cv2.rectangle(drawn, corner, far, _COLOURS[finding.disposition], max(1, size // 8))
         _write(drawn, f"{finding.label} {finding.confidence:.2f}", (corner[0] + size // 4, far[1] - size // 3), size, finding.disposition)
-    return _with_heading(drawn, _heading(inspection), size, inspection.verdict.disposition)
+    return _with_heading(drawn, [*_heading(inspection), *filter(None, [caption])], size, inspection.verdict.disposition)
 
 
 def jpeg_within(picture: NDArray[np.uint8], longest_bytes: int) -> bytes | None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from inspector.core.label import LabelSet
 from inspector.training.listing.annotations import list_annotations
-from inspector.training.listing.class_folders import list_class_folders
+from inspector.training.listing.class_folders import list_class_folders, list_loose_pictures
 from inspector.training.listing.coco import CocoFile, is_coco, list_coco, split_of_file
 from inspector.training.listing.listed import Listed, Split, is_wanted, split_named
 from inspector.training.remarks import Remarks
 
-__all__ = ["Listed", "Split", "list_pictures", "split_named"]
+__all__ = ["Listed", "Split", "list_loose_pictures", "list_pictures", "split_named"]
 
 
 def list_pictures(folder: Path, wanted: Collection[Split], labels: LabelSet, renames: Mapping[str, str], remarks: Remarks) -> list[Listed]:

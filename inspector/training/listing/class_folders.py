@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from inspector.training.listing.listed import SUFFIXES, Listed, Split, is_wanted, split_named
@@ -28,10 +29,22 @@ def list_class_folders(folder: Path, wanted: Collection[Split], remarks: Remarks
                 remarks.note(
                     "no label folder", f"{where}: {len(loose)} pictures lie in no label folder and are passed over: {loose[0]} ..."
                 )
+    _note_others(passed_over, remarks)
+    return sorted(found, key=lambda listed: listed.file)
+
+
+def list_loose_pictures(folder: Path, label: str, remarks: Remarks) -> list[Listed]:
+    """Return all pictures below a folder under one label and to be learnt from, sorted by file. Other files are noted."""
+    passed_over = Counter[str]()
+    found = [replace(listed, label=label) for listed in _pictures(folder, folder, "train", passed_over)]
+    _note_others(passed_over, remarks)
+    return sorted(found, key=lambda listed: listed.file)
+
+
+def _note_others(passed_over: Counter[str], remarks: Remarks) -> None:
     if passed_over:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(passed_over.items()))
         remarks.note("other files", f"passed over, because they are none of {', '.join(sorted(SUFFIXES))}: {kinds}")
-    return sorted(found, key=lambda listed: listed.file)
 
 
 def _sides(folder: Path) -> list[tuple[Split | None, Path]]:

@@ -46,7 +46,7 @@ def plan(product: ProductRecipe, name: str, pictures: Sequence[Picture], wish: W
     """Return the recipe for these training pictures, with at most ``max_reports`` reports beside each."""
     side = 128 if _median_side(pictures) <= _SMALL_PX else 256
     deep = side == 128
-    visits, visit_size = 2, 16 if deep else 12
+    visits, visit_size = 4, 8 if deep else 6
     each = side * side * 3 if deep else _FEATURES * (side // 16) ** 2 * 2
     return Recipe(
         name=name,
@@ -63,7 +63,7 @@ def plan(product: ProductRecipe, name: str, pictures: Sequence[Picture], wish: W
         max_reports=max_reports,
         blind_start=0.05,
         blind=0.05,
-        without_reports=0.5,
+        without_reports=0.5 if max_reports else 0.75,
         swapped_reports=0.2,
         products={"product": product},
     )
