@@ -110,7 +110,18 @@ def test_check_says_where_the_files_come_from_what_they_need_and_what_is_not_rea
 
 def test_normality_is_not_fitted_with_a_full_model_and_that_is_told(root: Path, tmp_path: Path) -> None:
     settings = station(root, 'checkpoint = "bare"\nthreads = 1')
-    arguments = ["--root", str(root), "calibrate", "normality", "s1", "--no-groups", "--pictures", str(settings.folder / "frames")]
+    arguments = [
+        "--root",
+        str(root),
+        "calibrate",
+        "normality",
+        "s1",
+        "--no-groups",
+        "--keep",
+        "0.5",
+        "--pictures",
+        str(settings.folder / "frames"),
+    ]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1
     assert "normality is fitted with inspector-edge alone" in done.stderr
