@@ -1,7 +1,7 @@
 """Training of an edge model by a recipe: features once, then visits, then the averaged weights.
 
-Resumable: the state is written every ``SAVE_EVERY_S`` seconds and taken up again if recipe and data are the same. A run ends after its steps
-or when its time is over; the learning rate follows whichever is nearer.
+Resumable: the state is written every ``SAVE_EVERY_S`` seconds and taken up again if recipe and data are the same. A run ends after its
+steps or when its time is over; the learning rate follows whichever is nearer.
 """
 
 import math

@@ -1,7 +1,7 @@
 """``make train-faults``: a station's training killed at random instants must end as it does when nobody disturbs it.
 
-The shipped steel strip pictures are learnt twice by the real command, once undisturbed and once through ``kill -9``; the second run must go on
-where it was, and both must leave a model in place whose numbers agree within the noise of so few pictures.
+The shipped steel strip pictures are learnt twice by the real command, once undisturbed and once through ``kill -9``; the second run must
+go on where it was, and both must leave a model in place whose numbers agree within the noise of so few pictures.
 """
 
 import csv
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -68,7 +69,7 @@ def _laid_out(root: Path) -> Path:
     return root
 
 
-def _trained(root: Path, minutes: float, shares: list[float], console: Console) -> dict[str, object]:
+def _trained(root: Path, minutes: float, shares: list[float], console: Console) -> dict[str, Any]:
     """Run ``inspector train`` to its end through a kill after each share of the time that it says it has; return what came of it."""
     command = [sys.executable, "-m", "inspector", "--root", str(root), "train", "strip", "--data", str(root / "data"), "--no-groups"]
     command += ["--minutes", str(minutes)]
