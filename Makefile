@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs faults camera-faults soak malformed systemd clean
+.PHONY: help demo test check bench docs faults camera-faults train-faults soak malformed systemd clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -46,6 +46,9 @@ faults: $(VENV)/.dev ## prove that no verdict is lost: kills, outages, silence, 
 camera-faults: $(VENV)/.dev ## simulated cameras are killed, hung, frozen, robbed: is each fault told, does no stale frame pass; three minutes
 	@.ci/quiet_pip $(VENV) rtsp-rs av || echo "without rtsp-rs and av the RTSP camera is left out"
 	@$(BIN)/python -m tests.faults.cameras
+
+train-faults: $(VENV)/.demo ## kill a station's training five times: does it go on, does it end where an undisturbed one does; six minutes
+	@$(BIN)/python -m tests.faults.training
 
 soak: $(VENV)/.dev ## run the demo station for MINUTES=n and watch memory, descriptors, log and latency
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES)

@@ -1,10 +1,11 @@
 """``inspector train STATION``: labelled pictures of a product in, a model of the station's own in place, its worth told in plain words."""
 
+import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from inspector.training.decision_fit.fit import Wish as Promise
     from inspector.training.judged import Judged
     from inspector.training.labelled_folder import Labelled
+    from inspector.training.recipe import Recipe
     from inspector.training.station_model.plan import Wish
     from inspector.vlm.checkpoint import Checkpoint
 
@@ -37,13 +39,17 @@ def train_station(root: Path, station: str, data: DataChoice, product: str | Non
     work = root / "var" / station / "train"
     work.mkdir(parents=True, exist_ok=True)
     labelled = data.read(settings.products[product].label_set(), work=work)
-    checkpoint = _trained(settings, root, product, labelled, wish, work, console)
+    checkpoint, recipe = _trained(settings, root, product, labelled, wish, work, console)
     judged, calibration, lines = _calibrated(settings, root, product, labelled, checkpoint, promise, console)
-    _tell_worth(root, settings, product, data, labelled, judged, checkpoint)
+    document = _tell_worth(root, settings, product, data, labelled, judged, checkpoint)
+    origin = {"seed": wish.seed, "data_hash": labelled.data_hash, "recipe": recipe.model_dump(mode="json", exclude={"limit_s"})}
+    (checkpoint.folder / "training.json").write_text(json.dumps({**origin, "evaluation": document}, indent=2) + "\n", encoding="utf-8")
     for line in lines:
         click.echo(line)
     story = [f"Fitted by inspector train on {labelled.data_hash[:12]} ({data.folder.name}).", *lines]
     _install(root, settings, product, checkpoint, calibration, story)
+    for path in (*work.glob("features-*.npy"), *work.glob("*.state.pt")):  # gigabytes that nothing needs any more
+        path.unlink()
 
 
 def _refuse_others(settings: StationSettings, product: str) -> None:
@@ -58,8 +64,8 @@ def _refuse_others(settings: StationSettings, product: str) -> None:
 
 def _trained(
     settings: StationSettings, root: Path, product: str, labelled: "Labelled", wish: "Wish", work: Path, console: "Console"
-) -> "Checkpoint":
-    """Return the new checkpoint, which lies in the work folder."""
+) -> "tuple[Checkpoint, Recipe]":
+    """Return the new checkpoint, which lies in the work folder, and what shaped it."""
     import torch  # noqa: PLC0415 - quick --help
 
     from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
@@ -76,7 +82,7 @@ def _trained(
     pools = pools_of(start, recipe, labelled.pictures, encode, work, console)
     limit_s = left_for_learning_s(wish, time.monotonic() - began_s, len(labelled.of("val")))
     model = learn(start, recipe.model_copy(update={"limit_s": limit_s}), pools, work, console)
-    return finish(work / "fresh", start, model, recipe, product, pools, console)
+    return finish(work / "fresh", start, model, recipe, product, pools, console), recipe
 
 
 def _opened(settings: StationSettings, root: Path) -> "tuple[Checkpoint, Encode]":
@@ -140,8 +146,8 @@ def _now() -> datetime:
 
 def _tell_worth(
     root: Path, settings: StationSettings, product: str, data: DataChoice, labelled: "Labelled", judged: "Judged", checkpoint: "Checkpoint"
-) -> None:
-    """Print the numbers and write the page."""
+) -> dict[str, Any]:
+    """Print the numbers, write the page and return the document."""
     from inspector.training.evaluation import write_evaluation  # noqa: PLC0415 - quick --help
 
     facts = {
@@ -154,8 +160,10 @@ def _tell_worth(
         "evaluated_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     folder = root / "var" / settings.name / "evaluate"
-    tell(write_evaluation(folder, judged, facts)[0], facts)
+    measures, document = write_evaluation(folder, judged, facts)
+    tell(measures, facts)
     click.echo(f"page: {folder / 'evaluation.html'}")
+    return document
 
 
 def _install(

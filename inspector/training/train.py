@@ -1,7 +1,7 @@
 """Training of an edge model by a recipe: features once, then visits, then the averaged weights.
 
-Resumable: the state is written every ``SAVE_EVERY`` steps and taken up again if recipe and data are the same. A run ends after its steps
-or when its time is over; the learning rate follows whichever is nearer.
+Resumable: the state is written every ``SAVE_EVERY_S`` seconds and taken up again if recipe and data are the same. A run ends after its
+steps or when its time is over; the learning rate follows whichever is nearer.
 """
 
 import math
@@ -20,8 +20,8 @@ from inspector.training.edge_model import EdgeModel, Visit, loss_of
 from inspector.training.recipe import Recipe
 from inspector.training.visits import History, Visits
 
-SAVE_EVERY = 100
-"""Steps between two saved states."""
+SAVE_EVERY_S = 30.0
+"""Seconds of learning between two saved states: what a kill costs at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class _Progress:
 
     step: int = 0
     spent_s: float = 0.0
+    saved_s: float = 0.0
     average: dict[str, torch.Tensor] = field(default_factory=dict)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     score: tuple[float, ...] = ()
@@ -80,7 +81,8 @@ def train(
                 _look(check, model, at, console)
             at.spent_s += time.monotonic() - began_s
             progress.update(task, completed=at.share(recipe), loss=loss)
-            if at.step % SAVE_EVERY == 0:
+            if at.spent_s - at.saved_s >= SAVE_EVERY_S:
+                at.saved_s = at.spent_s
                 _save(state_file, model, optimiser, at)
                 console.log(f"step {at.step}: loss {loss:.3f}")
         if check is not None and not at.is_done and at.step % check.every:

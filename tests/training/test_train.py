@@ -43,7 +43,7 @@ def console() -> Console:
 @pytest.fixture(autouse=True)
 def _saves_often_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One thread: several would wait for each other on a busy machine."""
-    monkeypatch.setattr("inspector.training.train.SAVE_EVERY", 2)
+    monkeypatch.setattr("inspector.training.train.SAVE_EVERY_S", 0.0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
