@@ -7,7 +7,7 @@ be a lost part.
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from inspector.core.frame import Frame
+from inspector.core.normality import NormalityCalibration
 from inspector.edge.camera import Line, open_line
 from inspector.edge.disk.opening import open_for_writing
 from inspector.edge.health.figures import Sources
@@ -63,15 +64,7 @@ def open_judge(
     predictor = open_predictor(checkpoint, settings.model)
     normalities = read_normalities(settings.folder) if use_normality else {}
     refuse_other_model(normalities, predictor.name, settings.folder)
-    products = {
-        name: Product(
-            section.description or name,
-            section.label_set(),
-            settings.override(read_decision(settings.folder, name)),
-            normalities.get(name),
-        )
-        for name, section in settings.products.items()
-    }
+    products = _products(settings, normalities)
     predictor.check_labels({name: product.labels for name, product in products.items()})
     if isinstance(checkpoint, Checkpoint):
         passed = check_parity(open_gate(checkpoint, settings), lambda: predictor, memory_of(database_path(settings, root)))
@@ -99,6 +92,19 @@ def open_judge(
             is_simulated=settings.station.is_simulated,
             notes=notes,
         )
+
+
+def _products(settings: StationSettings, normalities: Mapping[str, NormalityCalibration]) -> dict[str, Product]:
+    """Return each product with its thresholds and what its good parts look like."""
+    return {
+        name: Product(
+            section.description or name,
+            section.label_set(),
+            settings.override(read_decision(settings.folder, name)),
+            normalities.get(name),
+        )
+        for name, section in settings.products.items()
+    }
 
 
 def run(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from inspector.cli.calibrate_decision import known_product
 from inspector.cli.data_options import DataChoice, data_options
 from inspector.errors import InspectorError
 from inspector.settings import StationSettings, read_station
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from inspector.training.judged import Judged
+    from inspector.training.labelled_folder import Labelled
     from inspector.training.measures import Measures, Rate
     from inspector.training.picture import Picture
 
@@ -57,9 +59,7 @@ def command(
     from inspector.training.evaluation import write_evaluation  # noqa: PLC0415 - quick --help
 
     settings = read_station(root / "calibration" / station)
-    product = product or settings.default_product
-    if product not in settings.products:
-        raise click.BadParameter(f"{product!r} is not one of the products {', '.join(settings.products)}", param_hint="--product")
+    product, folder = known_product(settings, product), out or root / "var" / station / "evaluate"
     labelled = data.read(settings.products[product].label_set(), split=split, needed=())
     if not labelled.pictures:
         raise InspectorError(f"{data.folder}: no picture to evaluate with in {split}; docs/data.md shows how folders are laid out")
@@ -68,25 +68,31 @@ def command(
             raise click.UsageError("--ablate reports judges with and without reports by itself; leave --no-reports out")
         from inspector.cli.evaluate_ablation import evaluate_ablation  # noqa: PLC0415 - quick --help
 
-        evaluate_ablation(settings, root, product, labelled.pictures, out or root / "var" / station / "evaluate", as_json=as_json)
+        evaluate_ablation(settings, root, product, labelled.pictures, folder, as_json=as_json)
         return
     judged, model = _judged(settings, root, product, labelled.pictures, use_reports=not no_reports)
-    facts = {
-        "station": station,
-        "product": product,
-        "split": split,
-        "data": f"{data.folder.name} ({labelled.data_hash[:12]})",
-        "reports": "off" if no_reports else "on",
-        "model": model,
-        "evaluated_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    folder = out or root / "var" / station / "evaluate"
+    facts = facts_of(settings, product, split, data, labelled, model, use_reports=not no_reports)
     measures, document = write_evaluation(folder, judged, facts)
     if as_json:
         click.echo(json.dumps(document))
         return
     tell(measures, facts)
     click.echo(f"page: {folder / 'evaluation.html'}")
+
+
+def facts_of(
+    settings: StationSettings, product: str, split: str, data: DataChoice, labelled: "Labelled", model: str, *, use_reports: bool = True
+) -> dict[str, str]:
+    """Return what an evaluation's page and document say of where their numbers come from."""
+    return {
+        "station": settings.name,
+        "product": product,
+        "split": split,
+        "data": f"{data.folder.name} ({labelled.data_hash[:12]})",
+        "reports": "on" if use_reports and settings.reports.max_reports else "off",
+        "model": model,
+        "evaluated_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def _judged(

@@ -1,6 +1,7 @@
 """``inspector train STATION``: labelled pictures of a product in, a model of the station's own in place, its worth told in plain words."""
 
 import json
+import shutil
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import click
 
 from inspector.cli.calibrate_decision import calibration_of, known_product, refused
 from inspector.cli.data_options import DataChoice
-from inspector.cli.evaluate import tell
+from inspector.cli.evaluate import facts_of, tell
 from inspector.core.decision_calibration import DecisionCalibration
 from inspector.errors import CheckpointError
 from inspector.settings import StationSettings, read_station
@@ -39,6 +40,7 @@ def train_station(root: Path, station: str, data: DataChoice, product: str | Non
     work = root / "var" / station / "train"
     work.mkdir(parents=True, exist_ok=True)
     labelled = data.read(settings.products[product].label_set(), work=work)
+    work /= labelled.data_hash[:12]  # features and state belong to these pictures: others of the same name and size are not taken for them
     checkpoint, recipe = _trained(settings, root, product, labelled, wish, work, console)
     judged, calibration, lines = _calibrated(settings, root, product, labelled, checkpoint, promise, console)
     document = _tell_worth(root, settings, product, data, labelled, judged, checkpoint)
@@ -48,8 +50,7 @@ def train_station(root: Path, station: str, data: DataChoice, product: str | Non
         click.echo(line)
     story = [f"Fitted by inspector train on {labelled.data_hash[:12]} ({data.folder.name}).", *lines]
     _install(root, settings, product, checkpoint, calibration, story)
-    for path in (*work.glob("features-*.npy"), *work.glob("*.state.pt")):  # gigabytes that nothing needs any more
-        path.unlink()
+    shutil.rmtree(work)  # gigabytes that nothing needs any more
 
 
 def _refuse_others(settings: StationSettings, product: str) -> None:
@@ -70,7 +71,7 @@ def _trained(
 
     from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
     from inspector.training.station_model.finishing import finish  # noqa: PLC0415 - as above
-    from inspector.training.station_model.learning import Start, learn, pools_of  # noqa: PLC0415 - as above
+    from inspector.training.station_model.learning import Start, learn, station_pools  # noqa: PLC0415 - as above
     from inspector.training.station_model.plan import left_for_learning_s, plan, product_recipe  # noqa: PLC0415 - as above
 
     began_s, section = time.monotonic(), settings.products[product]
@@ -79,7 +80,7 @@ def _trained(
     recipe = plan(wanted, f"{settings.name}-{product}", labelled.of("train"), wish, settings.reports.max_reports)
     torch.manual_seed(wish.seed)
     start = Start(checkpoint, *model_of(checkpoint))
-    pools = pools_of(start, recipe, labelled.pictures, encode, work, console)
+    pools = station_pools(start, recipe, labelled.pictures, encode, work, console)
     limit_s = left_for_learning_s(wish, time.monotonic() - began_s, len(labelled.of("val")))
     model = learn(start, recipe.model_copy(update={"limit_s": limit_s}), pools, work, console)
     return finish(work / "fresh", start, model, recipe, product, pools, console), recipe
@@ -150,15 +151,7 @@ def _tell_worth(
     """Print the numbers, write the page and return the document."""
     from inspector.training.evaluation import write_evaluation  # noqa: PLC0415 - quick --help
 
-    facts = {
-        "station": settings.name,
-        "product": product,
-        "split": "val",
-        "data": f"{data.folder.name} ({labelled.data_hash[:12]})",
-        "reports": "on",
-        "model": f"{checkpoint.name}@{checkpoint.revision}",
-        "evaluated_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    facts = facts_of(settings, product, "val", data, labelled, f"{checkpoint.name}@{checkpoint.revision}")
     folder = root / "var" / settings.name / "evaluate"
     measures, document = write_evaluation(folder, judged, facts)
     tell(measures, facts)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import pickle
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -121,23 +121,38 @@ def read_pools(
     work: Path,
 ) -> Pools:
     """Read a product's pictures and compute their features and the vectors of the reports about them."""
+    pictures = read_pictures(data / product.data, product.labels)
+    train, val = ([picture for picture in pictures if picture.split == split] for split in ("train", "val"))
+    return pools_of(product, recipe, (train, val), pictures, trunk, tokenizer, encoder.encode, work)
+
+
+def pools_of(  # noqa: PLR0913, PLR0917 - what is learnt from, what reads it, and where it is kept
+    product: ProductRecipe,
+    recipe: Recipe,
+    sides: tuple[list[Picture], list[Picture]],
+    known: Sequence[Picture],
+    trunk: Trunk,
+    tokenizer: Tokenizer,
+    encode: Encode,
+    work: Path,
+    console: Console | None = None,
+) -> Pools:
+    """Return the pictures to learn from and those to check with, everything precomputed; ``known`` gives their history."""
     labels = product.label_set()
-    pictures = read_pictures(data / product.data, labels.names)
     prompts = [build_prompt(tokenizer, product.description, labels, count) for count in range(recipe.max_reports + 1)]
 
-    def pool(split: str) -> Pool:
-        chosen = [picture for picture in pictures if picture.split == split]
-        copies = recipe.copies if split == "train" else 1
-        features = trunk_features(trunk, chosen, recipe.image_px, product.augmentation(), copies, recipe.seed, work)
-        return Pool(
-            labels, chosen, features, prompts, report_vectors(product.history, chosen, pictures, recipe.seed, encoder.encode, labels.good)
-        )
+    def pool(chosen: list[Picture], copies: int) -> Pool:
+        seen = trunk_features(
+            None if recipe.deep else trunk, chosen, recipe.image_px, product.augmentation(), copies, recipe.seed, work,
+            half=recipe.half, console=console,
+        )  # fmt: skip
+        return Pool(labels, chosen, seen, prompts, report_vectors(product.history, chosen, known, recipe.seed, encode, labels.good))
 
-    return Pools(pool("train"), pool("val"))
+    return Pools(pool(sides[0], recipe.copies), pool(sides[1], 1))
 
 
 def report_vectors(
-    history: str, chosen: list[Picture], pictures: list[Picture], seed: int, encode: Encode, good: str | None
+    history: str, chosen: Sequence[Picture], pictures: Sequence[Picture], seed: int, encode: Encode, good: str | None
 ) -> NDArray[np.float32]:
     """Return (n, phrasings, d) vectors of what a technician would write about each picture."""
     texts = phrasings(history, chosen, pictures, seed, good)

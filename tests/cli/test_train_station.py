@@ -70,7 +70,7 @@ def test_a_product_is_learnt_measured_calibrated_and_put_in_place(root: Path) ->
     assert (root / "var" / "s1" / "evaluate" / "evaluation.html").is_file()
     origin = json.loads((checkpoint.folder / "training.json").read_text())
     assert (origin["seed"], origin["evaluation"]["n"], len(origin["data_hash"])) == (0, 12, 64)
-    assert not list((root / "var" / "s1" / "train").glob("*.npy")), "what is not needed any more is gone"
+    assert not list((root / "var" / "s1" / "train").rglob("*.state.pt")), "what is not needed any more is gone"
     back = CliRunner().invoke(main, ["--root", str(root), "models", "rollback", "s1"])
     assert back.exit_code == 0, back.output
     assert read_station(root / "calibration" / "s1").model.checkpoint == "tiny"

@@ -30,7 +30,7 @@ _ALLOWED = 0.1
 
 @click.command
 @click.option("--kills", default=5, show_default=True, help="How often.")
-@click.option("--minutes", default=1.5, show_default=True, help="What inspector train is given.")
+@click.option("--minutes", default=3.0, show_default=True, help="What inspector train is given.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the instants.")
 @click.option("--folder", default="var/train-faults", show_default=True, type=click.Path(path_type=Path), help="Where everything is left.")
 def main(kills: int, minutes: float, seed: int, folder: Path) -> None:
@@ -71,7 +71,8 @@ def _laid_out(root: Path) -> Path:
 
 def _trained(root: Path, minutes: float, shares: list[float], console: Console) -> dict[str, Any]:
     """Run ``inspector train`` to its end through a kill after each share of the time that it says it has; return what came of it."""
-    command = [sys.executable, "-m", "inspector", "--root", str(root), "train", "strip", "--data", str(root / "data"), "--no-groups"]
+    often = "import inspector.training.train as t; t.SAVE_EVERY_S = 4.0; from inspector.cli import main; main()"
+    command = [sys.executable, "-c", often, "--root", str(root), "train", "strip", "--data", str(root / "data"), "--no-groups"]
     command += ["--minutes", str(minutes)]
     work, done = root / "var" / "strip" / "train", 0
     environment = os.environ | {"COLUMNS": "120"}
@@ -105,11 +106,11 @@ def _wait_for_learning(process: subprocess.Popen[bytes], work: Path, before: dic
     until_s = time.monotonic() + at_most_s + 30.0
     while process.poll() is None and time.monotonic() < until_s and _states(work) == before:
         time.sleep(0.2)
-    time.sleep(min(5.0, at_most_s / 10))
+    time.sleep(min(4.0, at_most_s / 20))
 
 
 def _states(work: Path) -> dict[str, float]:
-    return {path.name: path.stat().st_mtime for path in work.glob("*.state.pt")}
+    return {path.name: path.stat().st_mtime for path in work.glob("*/*.state.pt")}
 
 
 if __name__ == "__main__":

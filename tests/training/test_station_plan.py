@@ -9,7 +9,8 @@ import pytest
 
 from inspector.core.label import LabelSet
 from inspector.training.picture import Picture
-from inspector.training.station_model.plan import Wish, left_for_learning_s, plan, product_recipe
+from inspector.training.station_model.plan import Wish, has_half, left_for_learning_s, plan, product_recipe
+from inspector.vlm.parity_memory import Machine
 
 LABELS = LabelSet(("ok", "bad"), "ok")
 
@@ -56,6 +57,12 @@ def test_pictures_are_turned_only_as_the_product_allows(symmetry: str, flips: tu
 def test_dated_pictures_of_a_part_are_its_history(tmp_path: Path) -> None:
     assert product_recipe(LABELS, "board", "none", pictures(tmp_path, 300, dated=True)).history == "times"
     assert product_recipe(LABELS, "board", "none", pictures(tmp_path, 300)).history == "labels"
+
+
+def test_bfloat16_is_chosen_by_the_processor_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags, expected in (("flags: avx2 avx512_bf16", True), ("flags: amx_tile amx_bf16", True), ("flags: avx2 avx512f", False)):
+        monkeypatch.setattr("inspector.training.station_model.plan.this_machine", lambda flags=flags: Machine("", flags))
+        assert has_half() is expected
 
 
 def test_learning_gets_what_is_left_of_the_time() -> None:

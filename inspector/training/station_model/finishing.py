@@ -30,27 +30,25 @@ def finish(folder: Path, start: Start, model: EdgeModel, recipe: Recipe, product
     Raises ``CheckpointError`` if even the float32 graphs answer otherwise than their source.
     """
     model.trunk = None  # the exporter takes both parts by themselves
-    candidates = _candidates(recipe, product, pools)
-    precisions: tuple[Literal["int8", "float32"], ...] = ("int8", "float32")
-    for precision in precisions:
+    candidates, tokenizer, encoder = _candidates(recipe, product, pools), start.checkpoint.tokenizer(), start.checkpoint.encoder
+
+    def exported(precision: Literal["int8", "float32"]) -> Checkpoint:
         export_checkpoint(
-            folder, recipe.name, start.trunk, model, start.checkpoint.tokenizer(), side=recipe.image_px, encoder=start.checkpoint.encoder,
-            precision=precision,
+            folder, recipe.name, start.trunk, model, tokenizer, side=recipe.image_px, encoder=encoder, precision=precision
         )  # fmt: skip
         freeze(folder, start.trunk, model, candidates, _SOURCE)
         checkpoint = open_checkpoint(folder)
         gate = open_gate(checkpoint, None)
         compared = gate.judge(OnnxPredictor(checkpoint))
         console.log(f"{precision} graphs against the model as trained: {summary(compared)}")
-        try:
-            gate.refuse(compared)
-        except CheckpointError:
-            if precision == precisions[-1]:
-                raise
-            console.log("rounding the weights to 8 bits changes too much: they stay in 32 bits, which is slower and takes more memory")
-        else:
-            return checkpoint
-    raise AssertionError  # the last precision returned or raised
+        gate.refuse(compared)
+        return checkpoint
+
+    try:
+        return exported("int8")
+    except CheckpointError:
+        console.log("rounding the weights to 8 bits changes too much: they stay in 32 bits, which is slower and takes more memory")
+        return exported("float32")
 
 
 def _candidates(recipe: Recipe, product: str, pools: Pools) -> list[Candidate]:

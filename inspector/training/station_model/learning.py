@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from inspector.training.build import Encode, Pools, plan_key, report_vectors
-from inspector.training.dataset import trunk_features
+from inspector.training.build import Encode, Pools, plan_key, pools_of
 from inspector.training.edge_model import EdgeModel, Visit
 from inspector.training.evaluate import score
 from inspector.training.picture import Picture
@@ -19,7 +18,6 @@ from inspector.training.tower import Trunk
 from inspector.training.train import Check, Source, train
 from inspector.training.visits import LotVisits, Pool, PositionVisits
 from inspector.vlm.checkpoint import Checkpoint
-from inspector.vlm.prompt import build_prompt
 
 MOST_CHECKED = 400
 """Pictures that are looked at during training; the numbers at the end are of all of them."""
@@ -38,23 +36,12 @@ class Start:
     """Its learning parts."""
 
 
-def pools_of(start: Start, recipe: Recipe, pictures: Sequence[Picture], encode: Encode, work: Path, console: Console) -> Pools:
+def station_pools(start: Start, recipe: Recipe, pictures: Sequence[Picture], encode: Encode, work: Path, console: Console) -> Pools:
     """Return training and checking pictures with everything precomputed. ``recipe`` has one product."""
     product = next(iter(recipe.products.values()))
-    labels, tokenizer = product.label_set(), start.checkpoint.tokenizer()
-    prompts = [build_prompt(tokenizer, product.description, labels, count) for count in range(recipe.max_reports + 1)]
-
-    def pool(chosen: list[Picture], copies: int) -> Pool:
-        seen = trunk_features(
-            None if recipe.deep else start.trunk, chosen, recipe.image_px, product.augmentation(), copies, recipe.seed, work,
-            half=recipe.half, console=console,
-        )  # fmt: skip
-        return Pool(
-            labels, chosen, seen, prompts, report_vectors(product.history, chosen, list(pictures), recipe.seed, encode, labels.good)
-        )
-
-    checked = _some([picture for picture in pictures if picture.split == "val"], recipe.seed)
-    return Pools(pool([picture for picture in pictures if picture.split == "train"], recipe.copies), pool(checked, 1))
+    train_side, val = ([picture for picture in pictures if picture.split == split] for split in ("train", "val"))
+    sides = train_side, _some(val, recipe.seed)
+    return pools_of(product, recipe, sides, pictures, start.trunk, start.checkpoint.tokenizer(), encode, work, console)
 
 
 def learn(start: Start, recipe: Recipe, pools: Pools, work: Path, console: Console) -> EdgeModel:

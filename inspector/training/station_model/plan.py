@@ -3,18 +3,17 @@
 The rules are those that measurements in models/LOG.md speak for.
 """
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from inspector.core.label import LabelSet
 from inspector.settings import Symmetry
 from inspector.training.picture import Picture, read_rgb
 from inspector.training.recipe import ProductRecipe, Recipe
+from inspector.vlm.parity_memory import this_machine
 
 _SMALL_PX = 128
 """Pictures up to this long a side show structures that a trunk learnt on photographs does not know; there the whole tower learns."""
@@ -55,7 +54,7 @@ def plan(product: ProductRecipe, name: str, pictures: Sequence[Picture], wish: W
         copies=int(np.clip(min(_CACHE_BYTES / each, wish.minutes * _COPIES_A_MINUTE) / len(pictures), 2, 12)),
         steps=max(_EPOCHS * len(pictures) // (visits * visit_size), _LEAST_STEPS),
         deep=deep,
-        half=is_half_faster(),
+        half=has_half(),
         visits=visits,
         visit_size=visit_size,
         learning_rate=3e-4 if deep else 1e-4,
@@ -84,17 +83,12 @@ def product_recipe(labels: LabelSet, description: str, symmetry: Symmetry, pictu
     )
 
 
-def is_half_faster() -> bool:
-    """Return whether this processor multiplies matrices much faster in bfloat16 than in float32, by trying it."""
-    seconds = {}
-    for kind in (torch.float32, torch.bfloat16):
-        one = torch.randn(512, 512).to(kind)
-        one @ one
-        began_s = time.perf_counter()
-        for _ in range(8):
-            one @ one
-        seconds[kind] = time.perf_counter() - began_s
-    return seconds[torch.bfloat16] < 0.6 * seconds[torch.float32]
+def has_half() -> bool:
+    """Return whether this processor multiplies bfloat16 matrices itself.
+
+    Told by its flags and not by a clock, so that a run that was stopped on a busy machine finds its state again.
+    """
+    return any(flag in this_machine().processor for flag in ("avx512_bf16", "amx_bf16"))
 
 
 def _median_side(pictures: Sequence[Picture]) -> float:
