@@ -47,7 +47,7 @@ camera-faults: $(VENV)/.dev ## simulated cameras are killed, hung, frozen, robbe
 	@.ci/quiet_pip $(VENV) rtsp-rs av || echo "without rtsp-rs and av the RTSP camera is left out"
 	@$(BIN)/python -m tests.faults.cameras
 
-train-faults: $(VENV)/.demo ## kill a station's training five times: does it go on, does it end where an undisturbed one does; six minutes
+train-faults: $(VENV)/.demo ## kill a station's training five times: does it go on, does it end where an undisturbed one does; seven minutes
 	@$(BIN)/python -m tests.faults.training
 
 soak: $(VENV)/.dev ## run the demo station for MINUTES=n and watch memory, descriptors, log and latency
