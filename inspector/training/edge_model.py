@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from inspector.training.decoder import Decoder, causal_bias
+from inspector.training.learner import Learner
 from inspector.training.tower import Trunk, Upper
 from inspector.vlm.prompt import Prompt
 from inspector.vlm.report_projector import ReportProjector
@@ -63,9 +64,11 @@ class Visit:
     model must read the reports."""
     targets: torch.Tensor
     """(n,) index of the true label."""
+    beliefs: torch.Tensor | None = None
+    """(n, K) probabilities that a teacher gave the labels; None where the true label is known."""
 
 
-class EdgeModel(nn.Module):
+class EdgeModel(Learner):
     """All learning parts of inspector-edge. The trunk stands outside and frozen, unless it is to learn too."""
 
     embedding: torch.Tensor
@@ -126,12 +129,22 @@ class EdgeModel(nn.Module):
         log_p = torch.cat([logits[:, torch.from_numpy(trie.edge_nodes == node)].log_softmax(-1) for node in range(len(trie.nodes))], -1)
         return log_p @ torch.from_numpy(trie.paths.T.astype(np.float32))
 
+    def rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Return language model and tower, then merger and projector, which learn three times as fast."""
+        slow = [*self.decoder.parameters(), *self.upper.parameters(), *(self.trunk.parameters() if self.trunk is not None else ())]
+        return [(slow, 1.0), ([*self.merger.parameters(), *self.projector.parameters(), self.logit_scale], 3.0)]
 
-def loss_of(model: EdgeModel, visits: Sequence[Visit], smoothing: float) -> torch.Tensor:
-    """Return the mean cross-entropy over all pictures of all visits, with label smoothing."""
-    losses = []
-    for visit in visits:
-        log_p = model.log_posterior(visit)
-        true = log_p.gather(1, visit.targets[:, None])[:, 0]
-        losses.append(-(1 - smoothing) * true - smoothing * log_p.clamp(min=-20).mean(1))
-    return torch.cat(losses).mean()
+    def loss(self, visits: Sequence[Visit], smoothing: float) -> torch.Tensor:
+        """Return the mean cross-entropy over all pictures of all visits, with label smoothing; against beliefs as they are.
+
+        Against a teacher's beliefs it is that of Hinton et al. 2015 (arXiv 1503.02531) at temperature 1.
+        """
+        losses = []
+        for visit in visits:
+            log_p = self.log_posterior(visit)
+            if visit.beliefs is not None:
+                losses.append(-(visit.beliefs * log_p.clamp(min=-20)).sum(1))
+                continue
+            true = log_p.gather(1, visit.targets[:, None])[:, 0]
+            losses.append(-(1 - smoothing) * true - smoothing * log_p.clamp(min=-20).mean(1))
+        return torch.cat(losses).mean()

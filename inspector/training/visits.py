@@ -7,7 +7,7 @@ pictures and the reports (always about *other* training pictures) are drawn from
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +26,38 @@ _NEAR, _HARD = 4, 3.0
 """Pictures within 4 places of a change of label are the hard ones: they are drawn 3 times as often."""
 
 
+VisitT = TypeVar("VisitT")
+VisitT_co = TypeVar("VisitT_co", covariant=True)
+
+
+class Drawn(Protocol[VisitT_co]):
+    """Pictures of one product that visits are drawn from."""
+
+    @property
+    def labels(self) -> LabelSet:
+        """Label set of the product."""
+        ...
+
+    @property
+    def pictures(self) -> Sequence[Picture]:
+        """The n pictures."""
+        ...
+
+    @property
+    def most_reports(self) -> int:
+        """Most reports in a prompt."""
+        ...
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """(n,) index of each picture's label."""
+        ...
+
+    def visit(self, members: NDArray[np.int64], told: NDArray[np.int64], rng: np.random.Generator, *, blind: bool) -> VisitT_co:
+        """Return the visit of the pictures ``members`` with reports about the pictures ``told``, oldest first."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """The training pictures of one product with everything precomputed."""
@@ -40,6 +72,13 @@ class Pool:
     """The product's prompt with 0, 1, ... reports."""
     vectors: NDArray[np.float32]
     """(n, phrasings, 384): vectors of reports about each picture, each phrased in several ways."""
+    beliefs: NDArray[np.float32] | None = None
+    """(n, K) probabilities that a teacher gave the labels; None where the pictures are labelled."""
+
+    @property
+    def most_reports(self) -> int:
+        """Most reports in a prompt."""
+        return len(self.prompts) - 1
 
     @property
     def targets(self) -> NDArray[np.int64]:
@@ -52,7 +91,8 @@ class Pool:
         vectors = torch.from_numpy(self.vectors[told, phrasing])
         copies = rng.integers(self.features.shape[1], size=len(members))
         seen = None if blind else self.seen(members, copies)
-        return Visit(self.prompts[len(told)], vectors, seen, torch.from_numpy(self.targets[members]))
+        beliefs = None if self.beliefs is None else torch.from_numpy(self.beliefs[members])
+        return Visit(self.prompts[len(told)], vectors, seen, torch.from_numpy(self.targets[members]), beliefs)
 
     def seen(self, members: NDArray[np.int64], copies: NDArray[np.int64] | int = 0) -> torch.Tensor:
         """Return what the model sees of some pictures: (m, 272, h, w) float32 features or (m, S, S, 3) uint8 pixels."""
@@ -60,26 +100,26 @@ class Pool:
         return torch.from_numpy(chosen if chosen.dtype == np.uint8 else chosen.astype(np.float32))
 
 
-class Visits(Protocol):
+class Visits(Protocol[VisitT_co]):
     """A source of training visits for one product."""
 
-    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
+    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> VisitT_co:
         """Return a visit of ``size`` pictures; ``blind`` leaves the pictures out so that only the reports can answer."""
         ...
 
 
-class LotVisits:
+class LotVisits(Generic[VisitT]):
     """Visits of simulated lots."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Drawn[VisitT]) -> None:
         """Sort the pictures by label."""
         self.pool = pool
         targets = pool.targets
         self._by_label = [np.flatnonzero(targets == index) for index in range(len(pool.labels.names))]
 
-    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
+    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> VisitT:
         """Return a visit; see ``Visits``."""
-        most = len(self.pool.prompts) - 1
+        most = self.pool.most_reports
         mix = rng.dirichlet(np.full(len(self._by_label), _LOT_CONCENTRATION))
         if history == "none" and not blind:
             # Nothing tells of a lot here: all labels alike, so that a step learns what they look like and not how often they came.
@@ -99,10 +139,10 @@ class LotVisits:
         return np.array([rng.choice(self._by_label[label]) for label in drawn], np.int64)
 
 
-class PositionVisits:
+class PositionVisits(Generic[VisitT]):
     """Visits of positions whose history is known."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Drawn[VisitT]) -> None:
         """Sort the pictures of each position by time."""
         self.pool = pool
         groups: dict[str, list[int]] = {}
@@ -118,7 +158,7 @@ class PositionVisits:
                 near = group[max(place - _NEAR, 0) : place + _NEAR + 1]
                 self._weights[member] = _HARD if (targets[near] != targets[member]).any() else 1.0
 
-    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
+    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> VisitT:
         """Return a visit; see ``Visits``."""
         label = int(rng.integers(len(self._by_label)))
         members_of = self._by_label[label]
@@ -134,7 +174,7 @@ class PositionVisits:
             other = (other + 1) % len(self._groups) if other == number else other  # its own history could tell of the members
             group = self._groups[other] if other != number else group[:0]
             cut = int(rng.integers(max(len(group), 1)))
-        most = len(self.pool.prompts) - 1
+        most = self.pool.most_reports
         told = group[max(cut - int(rng.integers(1, most + 1)), 0) : cut] if most else group[:0]
         return self.pool.visit(members, told, rng, blind=blind and len(told) > 0)
 

@@ -53,7 +53,7 @@ def _saves_often_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 class Killed:
     """Visits that end the run, as a kill does, at a given draw."""
 
-    def __init__(self, inner: Visits, at: int) -> None:
+    def __init__(self, inner: Visits[Visit], at: int) -> None:
         self.inner, self.left = inner, at
 
     def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
@@ -161,7 +161,7 @@ def test_the_best_weights_are_kept(tiny: Tiny, pool: Pool, console: Console, tmp
 
 
 def test_a_killed_run_remembers_its_best_weights(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:
-    def check() -> Check:
+    def check() -> Check[EdgeModel]:
         return Check(1, lambda model: (-float(model.logit_scale),))
 
     whole = weights(train(fresh(tiny), sources(pool), recipe(), tmp_path / "a.pt", console, check()))

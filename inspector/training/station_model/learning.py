@@ -40,7 +40,7 @@ def station_pools(start: Start, recipe: Recipe, pictures: Sequence[Picture], enc
     """Return training and checking pictures with everything precomputed. ``recipe`` has one product."""
     product = next(iter(recipe.products.values()))
     train_side, val = ([picture for picture in pictures if picture.split == split] for split in ("train", "val"))
-    sides = train_side, _some(val, recipe.seed)
+    sides = train_side, some(val, recipe.seed, MOST_CHECKED)
     return pools_of(product, recipe, sides, pictures, start.trunk, start.checkpoint.tokenizer(), encode, work, console)
 
 
@@ -53,7 +53,7 @@ def learn(start: Start, recipe: Recipe, pools: Pools, work: Path, console: Conso
     # How much time is left is no part of what is learnt: a run that goes on has spent less on features.
     key = plan_key(recipe.model_copy(update={"limit_s": math.inf}), {"product": pools})
     state = work / f"{start.checkpoint.revision}-{key}.state.pt"
-    check = Check(_every(recipe, pools), lambda model: _measure(model, pools.val))
+    check: Check[EdgeModel] = Check(_every(recipe, pools), lambda model: _measure(model, pools.val))
     return train(start.model, {"product": Source(visits, 1.0)}, recipe, state, console, check)
 
 
@@ -73,9 +73,9 @@ def _measure(model: EdgeModel, pool: Pool) -> tuple[float, ...]:
     return round(found.macro_f1 * 200) / 200, -found.nll
 
 
-def _some(pictures: list[Picture], seed: int) -> list[Picture]:
-    """Return at most ``MOST_CHECKED`` pictures, drawn by chance but in their order."""
-    if len(pictures) <= MOST_CHECKED:
+def some(pictures: list[Picture], seed: int, most: int) -> list[Picture]:
+    """Return at most ``most`` pictures, drawn by chance but in their order."""
+    if len(pictures) <= most:
         return pictures
-    kept = np.sort(np.random.default_rng(seed).choice(len(pictures), MOST_CHECKED, replace=False))
+    kept = np.sort(np.random.default_rng(seed).choice(len(pictures), most, replace=False))
     return [pictures[place] for place in kept]
