@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 @click.option(
     "--precision", default="bfloat16", show_default=True, type=click.Choice(get_args(Precision)), help="With --full: of the weights."
 )
+@click.option("--teach", is_flag=True, help="With --full: memory and time of one step of teaching instead of verdicts.")
+@click.option(
+    "--limit-gib", type=click.FloatRange(min=0.5), help="With --full: the kernel gives this process no more address space than so many GiB."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of the card.")
 @click.pass_obj
 def command(
@@ -41,14 +45,18 @@ def command(
     rows: int,
     full: str | None,
     precision: str,
+    teach: bool,
+    limit_gib: float | None,
     as_json: bool,
 ) -> None:
     """Measure STATION: capture to committed row, throttled and flat out, split into stages. No broker is needed."""
     from inspector.bench import machine  # noqa: PLC0415 - quick --help
 
     if full is not None:
-        bench_full(root, full, precision, min(frames, 5), as_json=as_json)
+        bench_full(root, full, precision, min(frames, 5), limit_gib=limit_gib, teach=teach, as_json=as_json)
         return
+    if teach or limit_gib is not None:
+        raise click.UsageError("--teach and --limit-gib measure a full MiniCPM-V: name it with --full")
     if log_alone:
         _bench_log(root, rows, max(frames, 1000), as_json=as_json)
         return

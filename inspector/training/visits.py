@@ -115,7 +115,7 @@ class LotVisits(Generic[VisitT]):
         """Sort the pictures by label."""
         self.pool = pool
         targets = pool.targets
-        self._by_label = [np.flatnonzero(targets == index) for index in range(len(pool.labels.names))]
+        self._by_label = _by_label(targets)
 
     def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> VisitT:
         """Return a visit; see ``Visits``."""
@@ -151,7 +151,7 @@ class PositionVisits(Generic[VisitT]):
         self._groups = [np.array(members, np.int64) for members in groups.values()]
         self._spot = {int(member): (g, place) for g, group in enumerate(self._groups) for place, member in enumerate(group)}
         targets = pool.targets
-        self._by_label = [np.flatnonzero(targets == index) for index in range(len(pool.labels.names))]
+        self._by_label = _by_label(targets)
         self._weights = np.ones(len(targets))
         for group in self._groups:
             for place, member in enumerate(group):
@@ -177,6 +177,11 @@ class PositionVisits(Generic[VisitT]):
         most = self.pool.most_reports
         told = group[max(cut - int(rng.integers(1, most + 1)), 0) : cut] if most else group[:0]
         return self.pool.visit(members, told, rng, blind=blind and len(told) > 0)
+
+
+def _by_label(targets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the pictures of each label that has any; where a teacher gave the labels, a rare one may be missing."""
+    return [np.flatnonzero(targets == label) for label in np.unique(targets)]
 
 
 def last_reports(pool: Pool, index: int, most: int) -> NDArray[np.int64]:
