@@ -71,7 +71,7 @@ def settle(
     (checkpoint.folder / "training.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
     for line in lines:
         click.echo(line)
-    story = [f"Fitted by inspector train on {labelled.data_hash[:12]} ({data.folder.name}).", *lines]
+    story = [f"Fitted together with {checkpoint.name} on {labelled.data_hash[:12]} ({data.folder.name}).", *lines]
     _install(root, settings, product, checkpoint, calibration, story)
 
 

@@ -19,25 +19,18 @@ def draw_alignment(path: Path, found: Sequence[Alignment], title: str) -> None:
     axes = figure.add_subplot()
     rows = np.arange(len(swaps))[::-1].astype(float)
     high = 0.76 / len(found)
-    for number, alignment in enumerate(found):
+    looks = zip(found, _COLOURS[-len(found) :], _HATCHES[-len(found) :], strict=True)
+    for number, (alignment, colour, hatch) in enumerate(looks):
         place = rows + high * ((len(found) - 1) / 2 - number)
-        for at, swap in zip(place, swaps, strict=True):
-            held = alignment.swaps.get(swap.name)
-            if held is None or not held.n:
+        held = [alignment.swaps.get(swap.name) for swap in swaps]
+        values = [one.rate.value if one is not None else float("nan") for one in held]
+        axes.barh(place, values, high * 0.92, color=colour, hatch=hatch, edgecolor="white", label=alignment.model)
+        for at, one in zip(place, held, strict=True):
+            if one is None or not one.n:
                 axes.text(0.01, at, "says nothing of this model", va="center", fontsize=8, color="grey")
                 continue
-            look = -len(found) + number
-            axes.barh(at, held.rate.value, high * 0.92, color=_COLOURS[look], hatch=_HATCHES[look], edgecolor="white")
-            axes.plot([held.rate.low, held.rate.high], [at, at], "-", color=_INTERVAL, linewidth=2)
-            axes.text(1.02, at, f"{100 * held.rate.value:.0f} % of {held.n}", va="center", fontsize=8)
-        axes.barh(
-            [np.nan],
-            [0],
-            color=_COLOURS[-len(found) + number],
-            hatch=_HATCHES[-len(found) + number],
-            edgecolor="white",
-            label=alignment.model,
-        )
+            axes.plot([one.rate.low, one.rate.high], [at, at], "-", color=_INTERVAL, linewidth=2)
+            axes.text(1.02, at, f"{100 * one.rate.value:.0f} % of {one.n}", va="center", fontsize=8)
     axes.set_yticks(rows, [f"{swap.words}\nshould {swap.should}" for swap in swaps], fontsize=8)
     axes.set(xlim=(0, 1.0), xlabel="share of answers that did as they should (line: 95 % interval)", title=title)
     axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.16), ncols=2, fontsize=8, frameon=False)

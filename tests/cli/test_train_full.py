@@ -66,6 +66,11 @@ def test_a_full_model_is_taught_measured_calibrated_held_against_its_source_and_
     assert frozen.model == checkpoint.identity
     assert any(picture.context.reports for picture in frozen.pictures)
     assert read_decisions(root / "calibration" / "s1")["screw"].model == f"{checkpoint.name}@{checkpoint.revision}"
+    again = inspector(
+        root, "calibrate", "decision", "s1", "--data", str(root / "data"), *GROUPS, "--max-escape", "0.4", "--confidence", "0.5"
+    )
+    assert (again.exit_code, "written: " in again.stdout) == (0, True), again.output
+    assert read_decisions(root / "calibration" / "s1")["screw"].model == f"{checkpoint.name}@{checkpoint.revision}"
     origin = json.loads((folder / "training.json").read_text())
     assert (origin["seed"], origin["evaluation"]["n"], "image_px" in origin["recipe"]) == (0, 12, False)
     assert not list((root / "var" / "s1" / "train").rglob("*.safetensors")), "what is not needed any more is gone"

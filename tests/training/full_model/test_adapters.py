@@ -1,5 +1,6 @@
 """Adapters on tiny models of the true classes: where they sit, that they learn, and that merging changes no answer."""
 
+import json
 import warnings
 from pathlib import Path
 
@@ -8,17 +9,19 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from peft import PeftModel
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from inspector.core.frame import Image
 from inspector.errors import CheckpointError
 from inspector.training.full_model.adapters import adapted, merge, save_adapters
 from inspector.training.full_model.learner import FullLearner
+from inspector.training.full_model.plan import refuse_too_large_to_train, training_bytes
 from inspector.training.full_model.pool import FullVisit, Seen
+from inspector.vlm.full_checkpoint import open_full
 from inspector.vlm.full_prompt import build_full_prompt
 from inspector.vlm.report_projector import ReportProjector
 from inspector.vlm.torch_predictor import TorchPredictor
-from tests.full_kit import LABELS, context, open_tiny_full, unit_vectors, write_tiny_full
+from tests.full_kit import LABELS, context, open_tiny_full, section, unit_vectors, write_tiny_full
 from tests.station_kit import picture
 
 MODEL_TYPES = ("minicpmv4_6", "minicpmv4_7")
@@ -84,6 +87,26 @@ def test_a_merged_model_answers_as_the_one_with_adapters_and_leaves_all_else_to_
     again = write_tiny_full(tmp_path / "again", folder.name)
     merge(model, predictor.checkpoint, again)
     assert (again / "model.safetensors").read_bytes() == (merged / "model.safetensors").read_bytes()
+
+
+def test_weights_in_several_files_are_merged_file_by_file(folder: Path, tmp_path: Path) -> None:
+    predictor = open_tiny_full(folder)
+    model = shaken(adapted(predictor.model, predictor.checkpoint))
+    whole = write_tiny_full(tmp_path / "whole", folder.name)
+    merge(model, predictor.checkpoint, whole)
+    weights = load_file(folder / "model.safetensors")
+    places = {name: f"model-0000{1 + number % 2}-of-00002.safetensors" for number, name in enumerate(sorted(weights))}
+    for file in set(places.values()):
+        save_file({name: weights[name] for name in weights if places[name] == file}, folder / file, metadata={"format": "pt"})
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    merge(model, open_full(folder, section()), parts)
+    found = {name: value for path in sorted(parts.iterdir()) for name, value in load_file(path).items()}
+    expected = load_file(whole / "model.safetensors")
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_adapters_are_saved_and_loaded_by_peft_to_the_bit(folder: Path, tmp_path: Path) -> None:
@@ -163,3 +186,13 @@ def test_recomputing_layers_changes_no_gradient(folder: Path) -> None:
         found.append({name: parameter.grad.clone() for name, parameter in learner.named_parameters() if parameter.grad is not None})
     assert found[0].keys() == found[1].keys()
     assert all(torch.allclose(found[0][name], found[1][name], atol=1e-6) for name in found[0])
+
+
+def test_a_plan_that_is_too_large_says_what_would_fit(folder: Path) -> None:
+    large, small = section(max_slices=9, image_tokens="4x"), section(max_slices=1, max_batch=1)
+    checkpoint = open_full(folder, large)
+    between = (training_bytes(checkpoint, large) + training_bytes(checkpoint, small)) // 2
+    assert training_bytes(checkpoint, small) < between
+    with pytest.raises(CheckpointError, match=r"teaching it takes about .* with max_slices = 1, image_tokens = \"16x\" and max_batch = 1"):
+        refuse_too_large_to_train(checkpoint, large.model_copy(update={"max_memory_bytes": between}))
+    refuse_too_large_to_train(checkpoint, small.model_copy(update={"max_memory_bytes": between}))
