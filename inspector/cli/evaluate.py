@@ -35,6 +35,7 @@ _FEW_GROUPS = 20
     type=click.Choice(("reports",)),
     help="Judge four times: with the reports, without, with another part's, with another product's; say what they are worth.",
 )
+@click.option("--simulate-lots", is_flag=True, help="With --ablate: reports are written about made-up lots whose true labels are known.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for page and pictures. Default: var/STATION/evaluate."
 )
@@ -49,6 +50,7 @@ def command(
     product: str | None,
     no_reports: bool,
     ablate: str | None,
+    simulate_lots: bool,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -68,8 +70,10 @@ def command(
             raise click.UsageError("--ablate reports judges with and without reports by itself; leave --no-reports out")
         from inspector.cli.evaluate_ablation import evaluate_ablation  # noqa: PLC0415 - quick --help
 
-        evaluate_ablation(settings, root, product, labelled.pictures, folder, as_json=as_json)
+        evaluate_ablation(settings, root, product, labelled.pictures, folder, simulate=simulate_lots, as_json=as_json)
         return
+    if simulate_lots:
+        raise click.UsageError("--simulate-lots belongs to --ablate reports; give both or none")
     judged, model = _judged(settings, root, product, labelled.pictures, use_reports=not no_reports)
     facts = facts_of(settings, product, split, data, labelled, model, use_reports=not no_reports)
     measures, document = write_evaluation(folder, judged, facts)

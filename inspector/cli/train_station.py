@@ -41,10 +41,11 @@ def train_station(root: Path, station: str, data: DataChoice, product: str | Non
     work.mkdir(parents=True, exist_ok=True)
     labelled = data.read(settings.products[product].label_set(), work=work)
     work /= labelled.data_hash[:12]  # features and state belong to these pictures: others of the same name and size are not taken for them
-    checkpoint, recipe = _trained(settings, root, product, labelled, wish, work, console)
+    checkpoint, recipe, comparison = _trained(settings, root, product, labelled, wish, work, console)
     judged, calibration, lines = _calibrated(settings, root, product, labelled, checkpoint, promise, console)
     document = _tell_worth(root, settings, product, data, labelled, judged, checkpoint)
     origin = {"seed": wish.seed, "data_hash": labelled.data_hash, "recipe": recipe.model_dump(mode="json", exclude={"limit_s"})}
+    origin["comparison"] = comparison
     (checkpoint.folder / "training.json").write_text(json.dumps({**origin, "evaluation": document}, indent=2) + "\n", encoding="utf-8")
     for line in lines:
         click.echo(line)
@@ -65,13 +66,13 @@ def _refuse_others(settings: StationSettings, product: str) -> None:
 
 def _trained(
     settings: StationSettings, root: Path, product: str, labelled: "Labelled", wish: "Wish", work: Path, console: "Console"
-) -> "tuple[Checkpoint, Recipe]":
-    """Return the new checkpoint, which lies in the work folder, and what shaped it."""
+) -> "tuple[Checkpoint, Recipe, dict[str, Any]]":
+    """Return the new checkpoint, which lies in the work folder, what shaped it, and how it compares with a plain classifier."""
     import torch  # noqa: PLC0415 - quick --help
 
     from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
     from inspector.training.station_model.finishing import finish  # noqa: PLC0415 - as above
-    from inspector.training.station_model.learning import Start, learn, station_pools  # noqa: PLC0415 - as above
+    from inspector.training.station_model.learning import Start, compare, learn, learn_to_see, station_pools  # noqa: PLC0415 - as above
     from inspector.training.station_model.plan import left_for_learning_s, plan, product_recipe  # noqa: PLC0415 - as above
 
     began_s, section = time.monotonic(), settings.products[product]
@@ -82,8 +83,16 @@ def _trained(
     start = Start(checkpoint, *model_of(checkpoint))
     pools = station_pools(start, recipe, labelled.pictures, encode, work, console)
     limit_s = left_for_learning_s(wish, time.monotonic() - began_s, len(labelled.of("val")))
-    model = learn(start, recipe.model_copy(update={"limit_s": limit_s}), pools, work, console)
-    return finish(work / "fresh", start, model, recipe, product, pools, console), recipe
+    recipe = recipe.model_copy(update={"limit_s": limit_s})
+    teacher = learn_to_see(start, recipe, pools, work, console)
+    if recipe.deep:  # the tower is another one now, and has learnt all it will
+        pools = station_pools(start, recipe.model_copy(update={"deep": False}), labelled.pictures, encode, work, console)
+    model = learn(start, recipe, pools, teacher, work, console)
+    seen = {"plain classifier": compare(teacher, pools), "language model": compare(model, pools)}
+    for name, found in seen.items():
+        console.log(f"{name} on {found.n} pictures of val, without reports: accuracy {found.accuracy:.4f}, macro-F1 {found.macro_f1:.4f}")
+    comparison = {name: found.to_dict() for name, found in seen.items()}
+    return finish(work / "fresh", start, model, recipe, product, pools, console), recipe, comparison
 
 
 def _opened(settings: StationSettings, root: Path) -> "tuple[Checkpoint, Encode]":

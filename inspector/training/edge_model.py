@@ -3,8 +3,9 @@
 Layout of MiniCPM-V (arXiv 2408.01800; 4.6's merger: LayerNorm, 2x2 neighbours concatenated, two-layer MLP), other weights.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -59,17 +60,32 @@ class Visit:
     vectors: torch.Tensor
     """(R, 384) report vectors in slot order."""
     stride_16: torch.Tensor | None
-    """(n, 272, h, w) features, or (n, S, S, 3) uint8 pixels for a model that holds its trunk; None leaves the image slots out, so that the
-    model must read the reports."""
+    """(n, 272, h, w) features, or (n, S, S, 3) uint8 pixels for a plain classifier whose trunk learns; None leaves the image slots out, so
+    that the model must read the reports."""
     targets: torch.Tensor
     """(n,) index of the true label."""
+    kept: torch.Tensor | None = None
+    """(n, 272) factors of the trunk's channels: 0 for those left out, or None."""
+    prior: torch.Tensor | None = None
+    """(K,) what the reports alone say about the label, 1 in sum, or None where that is not known."""
 
 
-class EdgeModel(nn.Module):
-    """All learning parts of inspector-edge. The trunk stands outside and frozen, unless it is to learn too."""
+class Learner(nn.Module, ABC):
+    """What learns from visits."""
+
+    @abstractmethod
+    def log_posterior(self, visit: Visit) -> torch.Tensor:
+        """Return (n, K) log-probabilities of the labels, differentiable."""
+
+    @abstractmethod
+    def rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Return the parameters with their share of the learning rate: what is new may learn faster."""
+
+
+class EdgeModel(Learner):
+    """All learning parts of inspector-edge. The trunk stands outside and frozen."""
 
     embedding: torch.Tensor
-    trunk: Trunk | None
 
     def __init__(
         self, upper: Upper, decoder: Decoder, embedding: torch.Tensor, *, merger_inner: int = 1152, report_width: int = 384
@@ -78,16 +94,21 @@ class EdgeModel(nn.Module):
         super().__init__()
         rms = float(embedding.pow(2).mean().sqrt())
         width = decoder.shape.width
-        self.upper, self.decoder, self.trunk = upper, decoder, None
+        self.upper, self.decoder = upper, decoder
         self.merger = Merger(merger_inner, width, rms)
         self.projector = ReportProjector(report_width, width, rms)
         self.register_buffer("embedding", embedding)
         self.logit_scale = nn.Parameter(torch.tensor(-1.5))  # exp(-1.5): label logits start tame
 
-    def image_slots(self, stride_16: torch.Tensor) -> torch.Tensor:
-        """(B, 272, h, w), or (B, S, S, 3) uint8 where the model holds its trunk -> (B, I, D)."""
-        if self.trunk is not None and stride_16.dtype == torch.uint8:
-            stride_16 = self.trunk(stride_16)
+    def rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Return the parameters with their share of the learning rate: what is new may learn faster."""
+        slow = [*self.decoder.parameters(), *self.upper.parameters()]
+        return [(slow, 1.0), ([*self.merger.parameters(), *self.projector.parameters(), self.logit_scale], 3.0)]
+
+    def image_slots(self, stride_16: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
+        """(B, 272, h, w) -> (B, I, D). ``kept`` (B, 272) scales the channels."""
+        if kept is not None:
+            stride_16 = stride_16 * kept[:, :, None, None]
         return self.merger(stride_16, self.upper(stride_16))
 
     def prefix(self, prompt: Prompt, vectors: torch.Tensor) -> torch.Tensor:
@@ -107,7 +128,7 @@ class EdgeModel(nn.Module):
         count = len(visit.targets) if visit.stride_16 is None else len(visit.stride_16)
         embeds = tail.expand(count, -1, -1)
         if visit.stride_16 is not None:
-            embeds = torch.cat([self.image_slots(visit.stride_16), embeds], 1)
+            embeds = torch.cat([self.image_slots(visit.stride_16, visit.kept), embeds], 1)
         trunk = embeds.shape[1] - len(visit.prompt.trie.tree_tokens)  # tokens before the tree
         positions, bias = frame_layout(visit.prompt.trie, trunk, len(visit.prompt.prefix_ids))
         hidden, _ = self.decoder(embeds, torch.from_numpy(positions), torch.from_numpy(bias), past)
@@ -127,11 +148,28 @@ class EdgeModel(nn.Module):
         return log_p @ torch.from_numpy(trie.paths.T.astype(np.float32))
 
 
-def loss_of(model: EdgeModel, visits: Sequence[Visit], smoothing: float) -> torch.Tensor:
-    """Return the mean cross-entropy over all pictures of all visits, with label smoothing."""
+def loss_of(model: Learner, visits: Sequence[Visit], smoothing: float, teacher: Learner | None = None) -> torch.Tensor:
+    """Return the mean cross-entropy over all pictures of all visits, with label smoothing.
+
+    With a ``teacher``, who sees the pictures alone, visits whose ``prior`` is known are held against Bayes' rule instead of the true label:
+    the teacher's posterior times the prior. So the model learns how sure a picture makes, and how much reports may change (distillation by
+    function matching: Beyer et al., arXiv 2106.05237).
+    """
     losses = []
     for visit in visits:
         log_p = model.log_posterior(visit)
-        true = log_p.gather(1, visit.targets[:, None])[:, 0]
-        losses.append(-(1 - smoothing) * true - smoothing * log_p.clamp(min=-20).mean(1))
+        if teacher is None or visit.prior is None:
+            true = log_p.gather(1, visit.targets[:, None])[:, 0]
+            losses.append(-(1 - smoothing) * true - smoothing * log_p.clamp(min=-20).mean(1))
+        else:
+            losses.append(-(_taught(teacher, visit, visit.prior) * log_p.clamp(min=-20)).sum(1))
     return torch.cat(losses).mean()
+
+
+def _taught(teacher: Learner, visit: Visit, prior: torch.Tensor) -> torch.Tensor:
+    """Return (n, K) probabilities by Bayes' rule. The teacher sees whole pictures, whatever channels the learner must do without."""
+    if visit.stride_16 is None:
+        return prior.expand(len(visit.targets), -1)
+    with torch.no_grad():
+        joint = teacher.log_posterior(replace(visit, kept=None)).float().exp() * prior
+    return joint / joint.sum(1, keepdim=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,12 +17,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from inspector.errors import CheckpointError
-from inspector.training.edge_model import EdgeModel, Visit, loss_of
+from inspector.training.edge_model import Learner, Visit, loss_of
 from inspector.training.recipe import Recipe
 from inspector.training.visits import History, Visits
 
 SAVE_EVERY_S = 30.0
 """Seconds of learning between two saved states: what a kill costs at most."""
+
+
+LearnerT = TypeVar("LearnerT", bound=Learner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,10 @@ class Check:
 
     every: int
     """Steps between two looks."""
-    measure: Callable[[EdgeModel], tuple[float, ...]]
+    measure: Callable[[Learner], tuple[float, ...]]
     """How good the weights are; the larger tuple is the better one."""
+    patience: int | None = None
+    """Looks without a better one after which the run ends; None goes on to its end."""
 
 
 @dataclass(slots=True)
@@ -54,6 +60,7 @@ class _Progress:
     average: dict[str, torch.Tensor] = field(default_factory=dict)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     score: tuple[float, ...] = ()
+    looks_since_best: int = 0
     is_done: bool = False
 
     def share(self, recipe: Recipe) -> float:
@@ -62,9 +69,18 @@ class _Progress:
 
 
 def train(
-    model: EdgeModel, sources: Mapping[str, Source], recipe: Recipe, state_file: Path, console: Console, check: Check | None = None
-) -> EdgeModel:
-    """Train the model in place and return it with the running average of its weights, the best of them if there is a ``check``."""
+    model: LearnerT,
+    sources: Mapping[str, Source],
+    recipe: Recipe,
+    state_file: Path,
+    console: Console,
+    check: Check | None = None,
+    teacher: Learner | None = None,
+) -> LearnerT:
+    """Train the model in place and return it with the running average of its weights, the best of them if there is a ``check``.
+
+    ``teacher``: whose posterior is learnt where the reports' share is known (``loss_of``).
+    """
     optimiser, at = _optimiser(model, recipe), _Progress()
     at.average = {name: value.clone() for name, value in model.state_dict().items()}
     rates = [group["lr"] for group in optimiser.param_groups]
@@ -72,11 +88,11 @@ def train(
     model.eval()  # the tower's batch norms keep their ImageNet statistics
     with _progress(console) as progress:
         task = progress.add_task("training", total=1.0, loss=float("nan"))
-        while not at.is_done and at.share(recipe) < 1.0:
+        while not at.is_done and at.share(recipe) < 1.0 and not _has_peaked(check, at):
             began_s = time.monotonic()
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * _rate(at.share(recipe))
-            loss = _step(model, list(_draw(sources, recipe, at)), optimiser, recipe, at)
+            loss = _step(model, list(_draw(sources, recipe, at)), optimiser, recipe, at, teacher)
             if check is not None and at.step % check.every == 0:
                 _look(check, model, at, console)
             at.spent_s += time.monotonic() - began_s
@@ -93,10 +109,12 @@ def train(
     return model
 
 
-def _step(model: EdgeModel, visits: list[Visit], optimiser: torch.optim.Optimizer, recipe: Recipe, at: _Progress) -> float:
+def _step(
+    model: Learner, visits: list[Visit], optimiser: torch.optim.Optimizer, recipe: Recipe, at: _Progress, teacher: Learner | None
+) -> float:
     """Learn from some visits; return their loss. Raises ``CheckpointError`` if it is no number."""
     with torch.autocast("cpu", torch.bfloat16, enabled=recipe.half):
-        loss = loss_of(model, visits, recipe.smoothing)
+        loss = loss_of(model, visits, recipe.smoothing, teacher)
     if not torch.isfinite(loss):
         raise CheckpointError(f"step {at.step + 1}: the loss is {loss.item()}; lower learning_rate in the recipe")
     optimiser.zero_grad()
@@ -108,7 +126,7 @@ def _step(model: EdgeModel, visits: list[Visit], optimiser: torch.optim.Optimize
     return loss.item()
 
 
-def _look(check: Check, model: EdgeModel, at: _Progress, console: Console) -> None:
+def _look(check: Check, model: Learner, at: _Progress, console: Console) -> None:
     """Measure the averaged weights; keep them if they are the best so far."""
     learning = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(at.average)
@@ -117,7 +135,14 @@ def _look(check: Check, model: EdgeModel, at: _Progress, console: Console) -> No
     model.load_state_dict(learning)
     console.log(f"step {at.step}: checked with {', '.join(f'{value:.4f}' for value in score)}")
     if not at.best or score > at.score:
-        at.best, at.score = {name: value.clone() for name, value in at.average.items()}, score
+        at.best, at.score, at.looks_since_best = {name: value.clone() for name, value in at.average.items()}, score, 0
+    else:
+        at.looks_since_best += 1
+
+
+def _has_peaked(check: Check | None, at: _Progress) -> bool:
+    """Return whether the run has shown no better weights for longer than the check waits."""
+    return check is not None and check.patience is not None and at.looks_since_best >= check.patience
 
 
 def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Iterator[Visit]:
@@ -135,10 +160,8 @@ def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Itera
         yield sources[name].visits.draw(rng, recipe.visit_size, history, blind=blind)
 
 
-def _optimiser(model: EdgeModel, recipe: Recipe) -> torch.optim.AdamW:
-    slow = [*model.decoder.parameters(), *model.upper.parameters(), *(model.trunk.parameters() if model.trunk is not None else ())]
-    fast = [*model.merger.parameters(), *model.projector.parameters(), model.logit_scale]
-    groups = [{"params": slow, "lr": recipe.learning_rate}, {"params": fast, "lr": 3 * recipe.learning_rate}]
+def _optimiser(model: Learner, recipe: Recipe) -> torch.optim.AdamW:
+    groups = [{"params": chosen, "lr": share * recipe.learning_rate} for chosen, share in model.rates()]
     return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
 
 
@@ -147,20 +170,20 @@ def _rate(share: float) -> float:
     return min(1.0, (share + 0.002) / 0.05) * (0.02 + 0.49 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
-def _average(average: dict[str, torch.Tensor], model: EdgeModel, decay: float) -> None:
+def _average(average: dict[str, torch.Tensor], model: Learner, decay: float) -> None:
     for name, value in model.state_dict().items():
         if value.dtype.is_floating_point:
             average[name].lerp_(value, 1 - decay)
 
 
-def _save(path: Path, model: EdgeModel, optimiser: torch.optim.Optimizer, at: _Progress) -> None:
+def _save(path: Path, model: Learner, optimiser: torch.optim.Optimizer, at: _Progress) -> None:
     """Write the state beside the old one, then put it in its place: a kill leaves one of the two whole."""
     fresh = path.with_suffix(".new")
     torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict()} | asdict(at), fresh)
     fresh.replace(path)
 
 
-def _resume(path: Path, model: EdgeModel, optimiser: torch.optim.Optimizer, at: _Progress) -> None:
+def _resume(path: Path, model: Learner, optimiser: torch.optim.Optimizer, at: _Progress) -> None:
     """Take up a saved state if there is one."""
     if not path.is_file():
         return

@@ -27,6 +27,8 @@ _EPOCHS, _LEAST_STEPS = 40, 400
 _END_S, _JUDGED_S, _LEAST_S = 45.0, 0.15, 30.0
 """What export and parity gate take, what judging a picture at the end takes, and what learning gets at least, seconds."""
 _FEATURES = 272
+_DROPOUT = 0.2
+"""Share of the trunk's channels left out at random: without it the parts learnt from are memorised within 120 steps."""
 _HISTORY_SHARE = 0.8
 """Share of the pictures that must say when they were taken, in groups of several, for their order to be a history."""
 
@@ -54,6 +56,9 @@ def plan(product: ProductRecipe, name: str, pictures: Sequence[Picture], wish: W
         copies=int(np.clip(min(_CACHE_BYTES / each, wish.minutes * _COPIES_A_MINUTE) / len(pictures), 2, 12)),
         steps=max(_EPOCHS * len(pictures) // (visits * visit_size), _LEAST_STEPS),
         deep=deep,
+        even_groups=True,
+        dropout=_DROPOUT,
+        mixing=1.0,
         half=has_half(),
         visits=visits,
         visit_size=visit_size,
