@@ -73,7 +73,7 @@ def _trained(
     from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
     from inspector.training.station_model.finishing import finish  # noqa: PLC0415 - as above
     from inspector.training.station_model.learning import Start, compare, learn, learn_to_see, station_pools  # noqa: PLC0415 - as above
-    from inspector.training.station_model.plan import left_for_learning_s, plan, product_recipe  # noqa: PLC0415 - as above
+    from inspector.training.station_model.plan import LEAST_S, left_for_learning_s, plan, product_recipe, seeing_share, with_learnt_tower  # noqa: PLC0415 - as above
 
     began_s, section = time.monotonic(), settings.products[product]
     checkpoint, encode = _opened(settings, root)
@@ -83,11 +83,13 @@ def _trained(
     start = Start(checkpoint, *model_of(checkpoint))
     pools = station_pools(start, recipe, labelled.pictures, encode, work, console)
     limit_s = left_for_learning_s(wish, time.monotonic() - began_s, len(labelled.of("val")))
-    recipe = recipe.model_copy(update={"limit_s": limit_s})
-    teacher = learn_to_see(start, recipe, pools, work, console)
+    began_s = time.monotonic()
+    teacher = learn_to_see(start, recipe.model_copy(update={"limit_s": seeing_share(recipe) * limit_s}), pools, work, console)
     if recipe.deep:  # the tower is another one now, and has learnt all it will
-        pools = station_pools(start, recipe.model_copy(update={"deep": False}), labelled.pictures, encode, work, console)
-    model = learn(start, recipe, pools, teacher, work, console)
+        recipe = with_learnt_tower(recipe, labelled.of("train"), wish)
+        pools = station_pools(start, recipe, labelled.pictures, encode, work, console)
+    left_s = max(limit_s - (time.monotonic() - began_s), LEAST_S)
+    model = learn(start, recipe.model_copy(update={"limit_s": left_s}), pools, teacher, work, console)
     seen = {"plain classifier": compare(teacher, pools), "language model": compare(model, pools)}
     for name, found in seen.items():
         console.log(f"{name} on {found.n} pictures of val, without reports: accuracy {found.accuracy:.4f}, macro-F1 {found.macro_f1:.4f}")

@@ -24,8 +24,6 @@ from inspector.vlm.checkpoint import Checkpoint
 MOST_CHECKED = 400
 """Pictures that are looked at during training; the numbers at the end are of all of them."""
 _BATCH = 16
-_SEEING, _SEEING_DEEP = 0.4, 0.6
-"""Share of the time in which the tower learns: its upper blocks, or all of it."""
 _PROBE_SHARE, _PROBE_STEPS = 0.2, 300
 """Share of that time, and steps at most, in which only the classifier on top learns."""
 _RATE, _DEEP_RATE = 3e-4, 1e-3
@@ -68,8 +66,7 @@ def learn_to_see(start: Start, recipe: Recipe, pools: Pools, work: Path, console
     for name, share, steps in (("top", _PROBE_SHARE, _PROBE_STEPS), ("tower", 1 - _PROBE_SHARE, recipe.steps)):
         for part in tower:
             part.requires_grad_(name == "tower")
-        limit_s = share * _seeing_share(recipe) * recipe.limit_s
-        stage = plain.model_copy(update={"name": f"{recipe.name}-{name}", "limit_s": limit_s, "steps": steps})
+        stage = plain.model_copy(update={"name": f"{recipe.name}-{name}", "limit_s": share * recipe.limit_s, "steps": steps})
         _run(classifier, visits, stage, pools, work / start.checkpoint.revision, console)
         with torch.inference_mode():
             scores.append(_measure(classifier, pools.val))
@@ -84,20 +81,15 @@ def learn_to_see(start: Start, recipe: Recipe, pools: Pools, work: Path, console
 def learn(start: Start, recipe: Recipe, pools: Pools, teacher: PlainClassifier, work: Path, console: Console) -> EdgeModel:
     """Train all but the tower of ``start`` and return the best weights; a run that was stopped goes on where it was."""
     product = next(iter(recipe.products.values()))
-    rest = recipe.model_copy(update={"limit_s": (1 - _seeing_share(recipe)) * recipe.limit_s})
     start.model.upper.requires_grad_(requires_grad=False)
-    visits = visits_of(product, rest, pools.train)
-    return _run(start.model, visits, rest, pools, work / start.checkpoint.revision, console, teacher)
+    visits = visits_of(product, recipe, pools.train)
+    return _run(start.model, visits, recipe, pools, work / start.checkpoint.revision, console, teacher)
 
 
 def compare(model: Learner, pools: Pools) -> Score:
     """Return how well a model judges the checking pictures without reports."""
     with torch.inference_mode():
         return score(_judged(model, pools.val), pools.val.targets)
-
-
-def _seeing_share(recipe: Recipe) -> float:
-    return _SEEING_DEEP if recipe.deep else _SEEING
 
 
 def _run(
