@@ -46,8 +46,6 @@ class Check:
     """Steps between two looks."""
     measure: Callable[[Learner], tuple[float, ...]]
     """How good the weights are; the larger tuple is the better one."""
-    patience: int | None = None
-    """Looks without a better one after which the run ends; None goes on to its end."""
 
 
 @dataclass(slots=True)
@@ -60,7 +58,6 @@ class _Progress:
     average: dict[str, torch.Tensor] = field(default_factory=dict)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     score: tuple[float, ...] = ()
-    looks_since_best: int = 0
     is_done: bool = False
 
     def share(self, recipe: Recipe) -> float:
@@ -88,7 +85,7 @@ def train(
     model.eval()  # the tower's batch norms keep their ImageNet statistics
     with _progress(console) as progress:
         task = progress.add_task("training", total=1.0, loss=float("nan"))
-        while not at.is_done and at.share(recipe) < 1.0 and not _has_peaked(check, at):
+        while not at.is_done and at.share(recipe) < 1.0:
             began_s = time.monotonic()
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * _rate(at.share(recipe))
@@ -135,14 +132,7 @@ def _look(check: Check, model: Learner, at: _Progress, console: Console) -> None
     model.load_state_dict(learning)
     console.log(f"step {at.step}: checked with {', '.join(f'{value:.4f}' for value in score)}")
     if not at.best or score > at.score:
-        at.best, at.score, at.looks_since_best = {name: value.clone() for name, value in at.average.items()}, score, 0
-    else:
-        at.looks_since_best += 1
-
-
-def _has_peaked(check: Check | None, at: _Progress) -> bool:
-    """Return whether the run has shown no better weights for longer than the check waits."""
-    return check is not None and check.patience is not None and at.looks_since_best >= check.patience
+        at.best, at.score = {name: value.clone() for name, value in at.average.items()}, score
 
 
 def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Iterator[Visit]:

@@ -181,19 +181,6 @@ def test_a_run_ends_when_its_time_is_over(
     assert drawn.left == 0, "three steps of ten seconds, two visits each"
 
 
-def test_a_run_ends_when_it_has_shown_nothing_better_for_long(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:
-    scores = iter([(0.1,), (0.5,), (0.4,), (0.5,), (0.3,), (0.9,)])
-    looks = list[tuple[float, ...]]()
-
-    def measure(_: Learner) -> tuple[float, ...]:
-        looks.append(next(scores))
-        return looks[-1]
-
-    train(fresh(tiny), {"strip": Source(LotVisits(pool), 1.0)}, recipe(steps=50), tmp_path / "a.pt", console, Check(1, measure, patience=3))
-    assert looks == [(0.1,), (0.5,), (0.4,), (0.5,), (0.3,)], "equally good is not better"
-    assert torch.load(tmp_path / "a.pt", weights_only=True)["step"] == 5
-
-
 def test_what_can_be_seen_is_learnt(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:
     rng, names = np.random.default_rng(5), tiny.labels.names
     pictures = [Picture(Path(f"{i}.png"), names[i % 4], "train", f"g{i}") for i in range(24)]

@@ -27,8 +27,8 @@ _BATCH = 16
 _PROBE_SHARE, _PROBE_STEPS = 0.2, 300
 """Share of that time, and steps at most, in which only the classifier on top learns."""
 _RATE, _DEEP_RATE = 3e-4, 1e-3
-_PATIENCE = 5
-"""Looks at a plain classifier without a better one, after which it has learnt what it can."""
+_TOWER_EPOCHS = 12
+"""Passes over the pictures in which the tower learns, at most. Its best weights come when the rate has fallen: stopping earlier costs."""
 _PLAIN = {"visits": 1, "visit_size": 32, "without_reports": 1.0, "swapped_reports": 0.0, "blind_start": 0.0, "blind": 0.0, "mixing": 0.0}
 """What the recipe says of the language model does not hold for a plain classifier: it reads no reports."""
 
@@ -62,8 +62,9 @@ def learn_to_see(start: Start, recipe: Recipe, pools: Pools, work: Path, console
     classifier = PlainClassifier(start.model.upper, len(pools.train.labels.names), start.trunk if recipe.deep else None)
     plain = recipe.model_copy(update=_PLAIN | {"learning_rate": _DEEP_RATE if recipe.deep else _RATE})
     visits = LotVisits(replace(pools.train, dropout=recipe.dropout), even_groups=recipe.even_groups)
+    tower_steps = max(_TOWER_EPOCHS * len(pools.train.pictures) // plain.visit_size, _PROBE_STEPS)
     scores, weights = [], []
-    for name, share, steps in (("top", _PROBE_SHARE, _PROBE_STEPS), ("tower", 1 - _PROBE_SHARE, recipe.steps)):
+    for name, share, steps in (("top", _PROBE_SHARE, _PROBE_STEPS), ("tower", 1 - _PROBE_SHARE, tower_steps)):
         for part in tower:
             part.requires_grad_(name == "tower")
         stage = plain.model_copy(update={"name": f"{recipe.name}-{name}", "limit_s": share * recipe.limit_s, "steps": steps})
@@ -105,7 +106,7 @@ def _run(
     # How much time is left is no part of what is learnt: a run that goes on has spent less on features.
     key = plan_key(recipe.model_copy(update={"limit_s": math.inf}), {"product": pools})
     state = states.with_name(f"{states.name}-{key}.state.pt")
-    check = Check(_every(recipe, pools), lambda model: _measure(model, pools.val), None if teacher else _PATIENCE)
+    check = Check(_every(recipe, pools), lambda model: _measure(model, pools.val))
     return train(model, {"product": Source(visits, 1.0)}, recipe, state, console, check, teacher)
 
 
