@@ -6,8 +6,9 @@ from typing import get_args
 import click
 
 from inspector.cli.bench_full import bench_full
+from inspector.cli.bench_growth import bench_growth
 from inspector.cli.bench_log import bench_log_alone
-from inspector.cli.bench_station import Wanted, bench_station
+from inspector.cli.bench_station import Wanted, bench_station, picture_size
 from inspector.settings import Precision
 
 
@@ -19,7 +20,10 @@ from inspector.settings import Precision
 @click.option("--no-broker", is_flag=True, help="Measure to the committed row alone, without a broker and its part of the processor.")
 @click.option("--keep-budget", is_flag=True, help="Write what was measured as the station's budget instead of comparing with it.")
 @click.option("--log", "log_alone", is_flag=True, help="Measure the log alone: an empty one against one of --rows verdicts. No model.")
-@click.option("--rows", default=1_000_000, show_default=True, type=click.IntRange(min=1000), help="With --log: verdicts of the full one.")
+@click.option("--growth", is_flag=True, help="Measure how a verdict's time grows with reports, regions, labels and rows of the log.")
+@click.option(
+    "--rows", default=1_000_000, show_default=True, type=click.IntRange(min=1000), help="With --log and --growth: verdicts of the full log."
+)
 @click.option(
     "--full", metavar="MODEL", help="Measure a full MiniCPM-V: a folder below models/, or minicpmv4_6 or minicpmv4_7 (true sizes)."
 )
@@ -37,6 +41,7 @@ def command(
     no_broker: bool,
     keep_budget: bool,
     log_alone: bool,
+    growth: bool,
     rows: int,
     full: str | None,
     precision: str,
@@ -52,6 +57,8 @@ def command(
         bench_full(root, full, precision, min(frames, 5), as_json=as_json)
     elif log_alone:
         bench_log_alone(root, rows, max(frames, 1000), as_json=as_json)
+    elif growth:
+        bench_growth(root, station, rows, picture_size(size), as_json=as_json)
     else:
         wanted = Wanted(station, frames, rate, size, with_broker=not no_broker, keeps_budget=keep_budget)
         ctx.exit(0 if bench_station(root, wanted, as_json=as_json) else 1)
