@@ -1,4 +1,7 @@
-"""Growth: how a verdict's time grows with reports, log rows, regions and labels. Sizes of one kind are measured in turns, in one run."""
+"""Growth: how a verdict's time grows with reports, regions and labels. Sizes of one kind are measured in turns, in one run.
+
+What is told is processor time of all threads: other work on the machine hardly lengthens it, where a clock would show that work.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +21,11 @@ from inspector.edge.reports import ReportStore
 from inspector.pipeline import Predictor
 from inspector.settings import ReportsSection
 
-REPORTS = (100, 1_000, 10_000, 100_000)
 REGIONS = (1, 2, 4, 8)
 LABELS = (4, 8, 16, 32, 64)
-_ROUNDS = 60
+_ROUNDS = 40
 """Times each size is measured."""
-_LOTS = 20
+_LOTS = 4
 _PRODUCT, _STATION = "part", "bench"
 _KINDS = ["deep", "light", "long", "round", "open", "dark", "fine", "wide"]
 _FAULTS = ["scratch", "pit", "crack", "dent", "stain", "burr", "hole", "fold"]
@@ -40,7 +42,7 @@ class Growth:
     sizes: tuple[int, ...]
     """The sizes."""
     p50_ms: tuple[float, ...]
-    """Median at each size, milliseconds."""
+    """Median at each size, milliseconds of processor time unless ``what`` says otherwise."""
 
     @property
     def factor(self) -> float:
@@ -52,7 +54,7 @@ class Growth:
         return {**asdict(self), "factor": round(self.factor, 3)}
 
 
-def in_reports(folder: Path, width: int, options: ReportsSection, sizes: Sequence[int] = REPORTS, rounds: int = _ROUNDS) -> list[Growth]:
+def in_reports(folder: Path, width: int, options: ReportsSection, sizes: Sequence[int], rounds: int = _ROUNDS) -> list[Growth]:
     """Return the growth of what a frame pays for its reports, and of choosing them anew, in stores of so many reports below ``folder``."""
     stores = [_store(folder / f"reports-{size}.db", size, width, options) for size in sizes]
     hours = iter(range(1, 1 << 30))
@@ -94,14 +96,14 @@ def label_set(size: int) -> LabelSet:
 
 
 def _in_turns(calls: Sequence[Callable[[], object]], rounds: int) -> tuple[float, ...]:
-    """Return the median of each call, milliseconds; a first round warms up."""
+    """Return the median of each call, milliseconds of processor time; a first round warms up."""
     times: list[list[float]] = [[] for _ in calls]
     for turn in range(rounds + 1):
         for call, taken in zip(calls, times, strict=True):
-            began = time.perf_counter()
+            began = time.process_time()
             call()
             if turn:
-                taken.append(1e3 * (time.perf_counter() - began))
+                taken.append(1e3 * (time.process_time() - began))
     return tuple(round(float(np.median(taken)), 3) for taken in times)
 
 

@@ -30,6 +30,9 @@ from inspector.settings import Precision
 @click.option(
     "--precision", default="bfloat16", show_default=True, type=click.Choice(get_args(Precision)), help="With --full: of the weights."
 )
+@click.option(
+    "--reports", default=100_000, show_default=True, type=click.IntRange(min=100), help="With --growth: reports of the full store."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of the card.")
 @click.pass_context
 def command(
@@ -45,6 +48,7 @@ def command(
     rows: int,
     full: str | None,
     precision: str,
+    reports: int,
     as_json: bool,
 ) -> None:
     """Measure STATION: capture to committed row and to the broker's acknowledgement, throttled and flat out, split into stages.
@@ -58,7 +62,7 @@ def command(
     elif log_alone:
         bench_log_alone(root, rows, max(frames, 1000), as_json=as_json)
     elif growth:
-        bench_growth(root, station, rows, picture_size(size), as_json=as_json)
+        bench_growth(root, station, (reports, rows), picture_size(size), as_json=as_json)
     else:
         wanted = Wanted(station, frames, rate, size, with_broker=not no_broker, keeps_budget=keep_budget)
         ctx.exit(0 if bench_station(root, wanted, as_json=as_json) else 1)

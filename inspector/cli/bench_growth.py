@@ -11,8 +11,8 @@ import click
 from inspector.errors import CheckpointError
 
 
-def bench_growth(root: Path, station: str, rows: int, size: tuple[int, int] | None, *, as_json: bool) -> None:
-    """Measure how a verdict's time grows, and print it."""
+def bench_growth(root: Path, station: str, most: tuple[int, int], size: tuple[int, int] | None, *, as_json: bool) -> None:
+    """Measure how a verdict's time grows, up to ``most`` reports and rows of the log, and print it."""
     from rich.console import Console  # noqa: PLC0415 - quick --help
     from rich.table import Table  # noqa: PLC0415 - as above
 
@@ -38,15 +38,16 @@ def bench_growth(root: Path, station: str, rows: int, size: tuple[int, int] | No
         console.print("regions and labels")
         grown = [in_regions(pipeline.predictor, image, context), in_labels(pipeline.predictor, image, context)]
         console.print("reports: filling stores")
-        grown += in_reports(Path(scratch), pipeline.predictor.checkpoint.report_width, settings.reports)
-        console.print(f"log: filling {rows:,} rows")
-        empty, full = bench_log(Path(scratch), rows, 1000)
+        sizes = [max(most[0] // share, 1) for share in (100, 10, 1)]
+        grown += in_reports(Path(scratch), pipeline.predictor.checkpoint.report_width, settings.reports, sizes)
+        console.print(f"log: filling {most[1]:,} rows")
+        empty, full = bench_log(Path(scratch), most[1], 1000)
         commits = (empty.commit_p50_ms, full.commit_p50_ms)
-        grown.append(Growth("commit of verdict and message", "rows in the log", (empty.rows, full.rows), commits))
+        grown.append(Growth("commit of verdict and message, by the clock", "rows in the log", (empty.rows, full.rows), commits))
     if as_json:
         click.echo(json.dumps({"station": station, **machine(), "growth": [one.to_dict() for one in grown]}))
         return
-    table = Table("what", "grows", "median, ms", "last / first", title=f"growth, load {machine()['load']}")
+    table = Table("what", "grows", "median, ms of CPU", "last / first", title=f"growth, load {machine()['load']}")
     for one in grown:
         cells = "  ".join(f"{size:,}: {value:g}" for size, value in zip(one.sizes, one.p50_ms, strict=True))
         table.add_row(one.what, one.of, cells, f"{one.factor:.2f}")
