@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -83,6 +84,7 @@ class OnnxPredictor:
             prefix = self._prefix(context)
             prefilled = time.perf_counter()
             pixels = self._pixels([image for _, image in images])
+            squared_at = time.perf_counter()
             slots, features = self._look(pixels) if context.normality is not None else (self._slots(pixels), None)
             seen = time.perf_counter()
             posterior = prefix.prompt.trie.posterior(self.edge_logits(prefix, slots))
@@ -97,7 +99,7 @@ class OnnxPredictor:
             Prediction(region, dict(zip(labels, map(float, row), strict=True)), ids, self.name, normality)
             for (region, _), row, normality in zip(images, posterior, found, strict=True)
         ]
-        stages = {"prefill": prefilled - started, "vision": seen - prefilled, "decode": decoded - seen}
+        stages = {"prefill": prefilled - started, "pixels": squared_at - prefilled, "vision": seen - squared_at, "decode": decoded - seen}
         if context.normality is not None:
             stages["normality"] = measured - decoded
         return predictions, {stage: 1e3 * seconds for stage, seconds in stages.items()}
@@ -152,18 +154,15 @@ class OnnxPredictor:
         """Return the (B, E) logits of the trie's edges for (B, I, D) image slots."""
         if not len(prefix.nodes):  # a single label: nothing to decide
             return np.zeros((len(slots), 0), np.float32)
-        tail = np.broadcast_to(prefix.tail, (len(slots), *prefix.tail.shape))
-        feeds = {
-            "embeds": np.concatenate([slots, tail], axis=1),
-            "positions": prefix.positions,
-            "bias": prefix.bias,
-            "past": prefix.past,
-            "nodes": prefix.nodes,
-        }
-        hidden = self._decoder.run(["hidden"], feeds)[0]  # (B, N, D)
+        hidden = self._decoder.run(["hidden"], _frame_feeds(prefix, slots))[0]  # (B, N, D)
         edges = hidden[:, prefix.prompt.trie.edge_nodes]  # (B, E, D)
         logits: NDArray[np.float32] = np.einsum("bed,ed->be", edges, prefix.head)
         return logits
+
+    def graph_inputs(self, image: Image, context: Context) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return what the graphs read for one picture (h, w, 3) with a prefix in the cache: {part: {input: array}}."""
+        pixels = self._pixels([image])
+        return {"vision": {"pixels": pixels}, "decoder": _frame_feeds(self._prefix(context), self._slots(pixels))}
 
     def _prefix(self, context: Context) -> Prefix:
         """Return the static prefix of a context, from the cache if it was seen lately."""
@@ -202,11 +201,37 @@ class OnnxPredictor:
         return self._embedding[ids].astype(np.float32)
 
 
+def _frame_feeds(prefix: Prefix, slots: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Return what the decoder reads for (B, I, D) image slots."""
+    tail = np.broadcast_to(prefix.tail, (len(slots), *prefix.tail.shape))
+    return {
+        "embeds": np.concatenate([slots, tail], axis=1),
+        "positions": prefix.positions,
+        "bias": prefix.bias,
+        "past": prefix.past,
+        "nodes": prefix.nodes,
+    }
+
+
 def _windows(side: int) -> NDArray[np.bool_]:
     """Return (g * g, g * g): True where a slot of a g x g grid lies in the 3 x 3 window around another."""
     rows, columns = np.divmod(np.arange(side * side), side)
     near: NDArray[np.bool_] = (abs(rows[:, None] - rows) <= 1) & (abs(columns[:, None] - columns) <= 1)
     return near
+
+
+def session_options(threads: int) -> ort.SessionOptions:
+    """Return how graphs are run on ``threads`` threads.
+
+    Threads that have nothing to do sleep instead of spinning: each graph has a pool of its own, and the spinning pool of one takes the
+    core on which the next one, the log or the broker wants to work.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def open_session(
@@ -220,10 +245,7 @@ def open_session(
     unknown = [name for name in providers if name not in available]
     if unknown:
         raise CheckpointError(f"model.providers: {unknown[0]!r} is not in this build of ONNX Runtime; available: {', '.join(available)}")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options = session_options(threads)
     try:
         path = checkpoint.files[part]
         graph = str(path) if extra is None else with_output(path.read_bytes(), extra)
