@@ -3,9 +3,9 @@
 Layout of MiniCPM-V (arXiv 2408.01800; 4.6's merger: LayerNorm, 2x2 neighbours concatenated, two-layer MLP), other weights.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from inspector.training.decoder import Decoder, causal_bias
+from inspector.training.learner import Learner
 from inspector.training.tower import Trunk, Upper
 from inspector.vlm.prompt import Prompt
 from inspector.vlm.report_projector import ReportProjector
@@ -64,25 +65,38 @@ class Visit:
     that the model must read the reports."""
     targets: torch.Tensor
     """(n,) index of the true label."""
+    beliefs: torch.Tensor | None = None
+    """(n, K) probabilities that a teacher gave the labels; None where the true label is known."""
     kept: torch.Tensor | None = None
     """(n, 272) factors of the trunk's channels: 0 for those left out, or None."""
     prior: torch.Tensor | None = None
     """(K,) what the reports alone say about the label, 1 in sum, or None where that is not known."""
 
 
-class Learner(nn.Module, ABC):
-    """What learns from visits."""
+class VisitLearner(Learner):
+    """What learns labels from visits."""
 
     @abstractmethod
     def log_posterior(self, visit: Visit) -> torch.Tensor:
         """Return (n, K) log-probabilities of the labels, differentiable."""
 
-    @abstractmethod
-    def rates(self) -> list[tuple[list[nn.Parameter], float]]:
-        """Return the parameters with their share of the learning rate: what is new may learn faster."""
+    def loss(self, visits: Sequence[Visit], smoothing: float) -> torch.Tensor:
+        """Return the mean cross-entropy over all pictures of all visits, with label smoothing; against beliefs as they are.
+
+        Against a teacher's beliefs it is that of Hinton et al. 2015 (arXiv 1503.02531) at temperature 1.
+        """
+        losses = []
+        for visit in visits:
+            log_p = self.log_posterior(visit)
+            if visit.beliefs is not None:
+                losses.append(-(visit.beliefs * log_p.clamp(min=-20)).sum(1))
+                continue
+            true = log_p.gather(1, visit.targets[:, None])[:, 0]
+            losses.append(-(1 - smoothing) * true - smoothing * log_p.clamp(min=-20).mean(1))
+        return torch.cat(losses).mean()
 
 
-class EdgeModel(Learner):
+class EdgeModel(VisitLearner):
     """All learning parts of inspector-edge. The trunk stands outside and frozen."""
 
     embedding: torch.Tensor
@@ -101,7 +115,7 @@ class EdgeModel(Learner):
         self.logit_scale = nn.Parameter(torch.tensor(-1.5))  # exp(-1.5): label logits start tame
 
     def rates(self) -> list[tuple[list[nn.Parameter], float]]:
-        """Return the parameters with their share of the learning rate: what is new may learn faster."""
+        """Return language model and upper tower, then merger and projector, which learn three times as fast."""
         slow = [*self.decoder.parameters(), *self.upper.parameters()]
         return [(slow, 1.0), ([*self.merger.parameters(), *self.projector.parameters(), self.logit_scale], 3.0)]
 
@@ -146,30 +160,3 @@ class EdgeModel(Learner):
         logits = self.edge_logits(visit)
         log_p = torch.cat([logits[:, torch.from_numpy(trie.edge_nodes == node)].log_softmax(-1) for node in range(len(trie.nodes))], -1)
         return log_p @ torch.from_numpy(trie.paths.T.astype(np.float32))
-
-
-def loss_of(model: Learner, visits: Sequence[Visit], smoothing: float, teacher: Learner | None = None) -> torch.Tensor:
-    """Return the mean cross-entropy over all pictures of all visits, with label smoothing.
-
-    With a ``teacher``, who sees the pictures alone, visits whose ``prior`` is known are held against Bayes' rule instead of the true label:
-    the teacher's posterior times the prior. So the model learns how sure a picture makes, and how much reports may change (distillation by
-    function matching: Beyer et al., arXiv 2106.05237).
-    """
-    losses = []
-    for visit in visits:
-        log_p = model.log_posterior(visit)
-        if teacher is None or visit.prior is None:
-            true = log_p.gather(1, visit.targets[:, None])[:, 0]
-            losses.append(-(1 - smoothing) * true - smoothing * log_p.clamp(min=-20).mean(1))
-        else:
-            losses.append(-(_taught(teacher, visit, visit.prior) * log_p.clamp(min=-20)).sum(1))
-    return torch.cat(losses).mean()
-
-
-def _taught(teacher: Learner, visit: Visit, prior: torch.Tensor) -> torch.Tensor:
-    """Return (n, K) probabilities by Bayes' rule. The teacher sees whole pictures, whatever channels the learner must do without."""
-    if visit.stride_16 is None:
-        return prior.expand(len(visit.targets), -1)
-    with torch.no_grad():
-        joint = teacher.log_posterior(replace(visit, kept=None)).float().exp() * prior
-    return joint / joint.sum(1, keepdim=True)

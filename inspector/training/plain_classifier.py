@@ -3,19 +3,23 @@
 It learns fast and from few parts, so it teaches the tower and then the language model; and it is what the language model is compared with.
 """
 
+from dataclasses import dataclass, replace
+
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from inspector.training.edge_model import Learner, Visit
+from inspector.training.edge_model import Visit, VisitLearner
 from inspector.training.tower import Trunk, Upper
+from inspector.training.visits import History, Visits
 
 _POOLED = 2 * (Trunk.channels + Upper.channels)
 _LEFT_OUT = 0.3
 """Dropout before the linear layer."""
 
 
-class PlainClassifier(Learner):
+class PlainClassifier(VisitLearner):
     """Tower, mean and largest value of each channel, linear layer. Reports are not read."""
 
     def __init__(self, upper: Upper, labels: int, trunk: Trunk | None = None) -> None:
@@ -48,3 +52,32 @@ class PlainClassifier(Learner):
         upper = self.upper(features)
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3)), upper.mean((2, 3)), upper.amax((2, 3))], 1).float()
         return self.linear(functional.dropout(self.norm(pooled), _LEFT_OUT, training=learns)).log_softmax(1)
+
+
+@dataclass(frozen=True, slots=True)
+class TaughtVisits:
+    """Visits in which a teacher, who sees the pictures alone, says what to believe.
+
+    Where a visit's prior is known that is Bayes' rule: the teacher's posterior times the prior. So the model learns how sure a picture
+    makes, and how much reports may change (distillation by function matching: Beyer et al., arXiv 2106.05237).
+    """
+
+    visits: Visits[Visit]
+    """Where the visits come from."""
+    teacher: VisitLearner
+    """Who judges the pictures."""
+    half: bool = False
+    """Whether the teacher multiplies in bfloat16."""
+
+    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
+        """Return a visit; see ``Visits``. One without a known prior keeps its true labels."""
+        visit = self.visits.draw(rng, size, history, blind=blind)
+        return visit if visit.prior is None else replace(visit, beliefs=self._beliefs(visit, visit.prior))
+
+    def _beliefs(self, visit: Visit, prior: torch.Tensor) -> torch.Tensor:
+        """Return (n, K) probabilities. The teacher sees whole pictures, whatever channels the learner must do without."""
+        if visit.stride_16 is None:
+            return prior.expand(len(visit.targets), -1)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+            joint = self.teacher.log_posterior(replace(visit, kept=None)).float().exp() * prior
+        return joint / joint.sum(1, keepdim=True)

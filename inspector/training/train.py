@@ -1,4 +1,4 @@
-"""Training of an edge model by a recipe: features once, then visits, then the averaged weights.
+"""Training of a learner by a recipe: visits, then the averaged weights.
 
 Resumable: the state is written every ``SAVE_EVERY_S`` seconds and taken up again if recipe and data are the same. A run ends after its
 steps or when its time is over; the learning rate follows whichever is nearer.
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -17,14 +17,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from inspector.errors import CheckpointError
-from inspector.training.edge_model import Learner, Visit, loss_of
+from inspector.training.learner import Learner
 from inspector.training.recipe import Recipe
 from inspector.training.visits import History, Visits
 
 SAVE_EVERY_S = 30.0
 """Seconds of learning between two saved states: what a kill costs at most."""
-
-
 LearnerT = TypeVar("LearnerT", bound=Learner)
 
 
@@ -32,19 +30,19 @@ LearnerT = TypeVar("LearnerT", bound=Learner)
 class Source:
     """One product's visits and the share of the steps that it gets."""
 
-    visits: Visits
+    visits: Visits[Any]
     """Where its visits come from."""
     share: float
     """Its share of all visits, relative to the other products'."""
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(Generic[LearnerT]):
     """Looking at the averaged weights now and then, so that the best of the run are kept."""
 
     every: int
     """Steps between two looks."""
-    measure: Callable[[Learner], tuple[float, ...]]
+    measure: Callable[[LearnerT], tuple[float, ...]]
     """How good the weights are; the larger tuple is the better one."""
 
 
@@ -71,13 +69,9 @@ def train(
     recipe: Recipe,
     state_file: Path,
     console: Console,
-    check: Check | None = None,
-    teacher: Learner | None = None,
+    check: Check[LearnerT] | None = None,
 ) -> LearnerT:
-    """Train the model in place and return it with the running average of its weights, the best of them if there is a ``check``.
-
-    ``teacher``: whose posterior is learnt where the reports' share is known (``loss_of``).
-    """
+    """Train the model in place and return it with the running average of its weights, the best of them if there is a ``check``."""
     optimiser, at = _optimiser(model, recipe), _Progress()
     at.average = {name: value.clone() for name, value in model.state_dict().items()}
     rates = [group["lr"] for group in optimiser.param_groups]
@@ -89,7 +83,7 @@ def train(
             began_s = time.monotonic()
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * _rate(at.share(recipe))
-            loss = _step(model, list(_draw(sources, recipe, at)), optimiser, recipe, at, teacher)
+            loss = _step(model, list(_draw(sources, recipe, at)), optimiser, recipe, at)
             if check is not None and at.step % check.every == 0:
                 _look(check, model, at, console)
             at.spent_s += time.monotonic() - began_s
@@ -106,12 +100,10 @@ def train(
     return model
 
 
-def _step(
-    model: Learner, visits: list[Visit], optimiser: torch.optim.Optimizer, recipe: Recipe, at: _Progress, teacher: Learner | None
-) -> float:
+def _step(model: Learner, visits: list[Any], optimiser: torch.optim.Optimizer, recipe: Recipe, at: _Progress) -> float:
     """Learn from some visits; return their loss. Raises ``CheckpointError`` if it is no number."""
     with torch.autocast("cpu", torch.bfloat16, enabled=recipe.half):
-        loss = loss_of(model, visits, recipe.smoothing, teacher)
+        loss = model.loss(visits, recipe.smoothing)
     if not torch.isfinite(loss):
         raise CheckpointError(f"step {at.step + 1}: the loss is {loss.item()}; lower learning_rate in the recipe")
     optimiser.zero_grad()
@@ -123,7 +115,7 @@ def _step(
     return loss.item()
 
 
-def _look(check: Check, model: Learner, at: _Progress, console: Console) -> None:
+def _look(check: Check[LearnerT], model: LearnerT, at: _Progress, console: Console) -> None:
     """Measure the averaged weights; keep them if they are the best so far."""
     learning = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(at.average)
@@ -135,7 +127,7 @@ def _look(check: Check, model: Learner, at: _Progress, console: Console) -> None
         at.best, at.score = {name: value.clone() for name, value in at.average.items()}, score
 
 
-def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Iterator[Visit]:
+def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Iterator[Any]:
     """Yield the visits of one step; they depend on seed and step alone, so a resumed run draws the same."""
     rng = np.random.default_rng([recipe.seed, at.step])
     shares = np.array([source.share for source in sources.values()])
@@ -151,7 +143,7 @@ def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Itera
 
 
 def _optimiser(model: Learner, recipe: Recipe) -> torch.optim.AdamW:
-    groups = [{"params": chosen, "lr": share * recipe.learning_rate} for chosen, share in model.rates()]
+    groups = [{"params": parameters, "lr": factor * recipe.learning_rate} for parameters, factor in model.rates()]
     return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
 
 
@@ -177,7 +169,7 @@ def _resume(path: Path, model: Learner, optimiser: torch.optim.Optimizer, at: _P
     """Take up a saved state if there is one."""
     if not path.is_file():
         return
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location=next(model.parameters()).device)
     model.load_state_dict(state.pop("model"))
     optimiser.load_state_dict(state.pop("optimiser"))
     for name, value in state.items():

@@ -7,7 +7,7 @@ pictures and the reports (always about *other* training pictures) are drawn from
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,46 @@ _NEAR, _HARD = 4, 3.0
 """Pictures within 4 places of a change of label are the hard ones: they are drawn 3 times as often."""
 
 
+VisitT = TypeVar("VisitT")
+VisitT_co = TypeVar("VisitT_co", covariant=True)
+
+
+class Drawn(Protocol[VisitT_co]):
+    """Pictures of one product that visits are drawn from."""
+
+    @property
+    def labels(self) -> LabelSet:
+        """Label set of the product."""
+        ...
+
+    @property
+    def pictures(self) -> Sequence[Picture]:
+        """The n pictures."""
+        ...
+
+    @property
+    def most_reports(self) -> int:
+        """Most reports in a prompt."""
+        ...
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """(n,) index of each picture's label."""
+        ...
+
+    def visit(
+        self,
+        members: NDArray[np.int64],
+        told: NDArray[np.int64],
+        rng: np.random.Generator,
+        *,
+        blind: bool,
+        prior: NDArray[np.float64] | None = None,
+    ) -> VisitT_co:
+        """Return the visit of the pictures ``members`` with reports about the pictures ``told``, oldest first; ``prior`` as in ``Pool``."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """The training pictures of one product with everything precomputed."""
@@ -47,6 +87,13 @@ class Pool:
     """Share of the trunk's channels that a visit leaves out (Tompson et al., SpatialDropout, arXiv 1411.4280)."""
     mixing: float = 0.0
     """Both parameters of the Beta distribution by which two pictures' features are mixed (mixup, arXiv 1710.09412); 0 never mixes."""
+    beliefs: NDArray[np.float32] | None = None
+    """(n, K) probabilities that a teacher gave the labels; None where the pictures are labelled."""
+
+    @property
+    def most_reports(self) -> int:
+        """Most reports in a prompt."""
+        return len(self.prompts) - 1
 
     @property
     def targets(self) -> NDArray[np.int64]:
@@ -78,7 +125,8 @@ class Pool:
             drawn = rng.random((len(members), Trunk.channels)) >= self.dropout
             kept = torch.from_numpy(drawn.astype(np.float32) / (1 - self.dropout))
         known = None if prior is None else torch.from_numpy(prior.astype(np.float32))
-        return Visit(self.prompts[len(told)], vectors, seen, torch.from_numpy(self.targets[members]), kept, known)
+        beliefs = None if self.beliefs is None else torch.from_numpy(self.beliefs[members])
+        return Visit(self.prompts[len(told)], vectors, seen, torch.from_numpy(self.targets[members]), beliefs, kept, known)
 
     def seen(self, members: NDArray[np.int64], copies: NDArray[np.int64] | int = 0) -> torch.Tensor:
         """Return what the model sees of some pictures: (m, 272, h, w) float32 features or (m, S, S, 3) uint8 pixels."""
@@ -86,18 +134,18 @@ class Pool:
         return torch.from_numpy(chosen if chosen.dtype == np.uint8 else chosen.astype(np.float32))
 
 
-class Visits(Protocol):
+class Visits(Protocol[VisitT_co]):
     """A source of training visits for one product."""
 
-    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
+    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> VisitT_co:
         """Return a visit of ``size`` pictures; ``blind`` leaves the pictures out so that only the reports can answer."""
         ...
 
 
-class LotVisits:
+class LotVisits(Generic[VisitT]):
     """Visits of simulated lots."""
 
-    def __init__(self, pool: Pool, *, even_groups: bool = False, swapped: float = 0.0) -> None:
+    def __init__(self, pool: Drawn[VisitT], *, even_groups: bool = False, swapped: float = 0.0) -> None:
         """Sort the pictures by label.
 
         ``even_groups`` draws large groups less often than their size says; ``swapped`` is the share of told reports that are another lot's.
@@ -115,9 +163,9 @@ class LotVisits:
         weights = 1 / np.sqrt(sizes[group])
         return np.asarray(weights / weights.sum(), np.float64)
 
-    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
+    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> VisitT:
         """Return a visit; see ``Visits``."""
-        most = len(self.pool.prompts) - 1
+        most = self.pool.most_reports
         mix = rng.dirichlet(np.full(len(self._by_label), LOT_CONCENTRATION))
         if history == "none" and not blind:
             # Nothing tells of a lot here: all labels alike, so that a step learns what they look like and not how often they came.
@@ -147,10 +195,10 @@ class LotVisits:
         return np.array([rng.choice(self._by_label[label], p=self._weights[label]) for label in drawn], np.int64)
 
 
-class PositionVisits:
+class PositionVisits(Generic[VisitT]):
     """Visits of positions whose history is known."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Drawn[VisitT]) -> None:
         """Sort the pictures of each position by time."""
         self.pool = pool
         groups: dict[str, list[int]] = {}
@@ -166,7 +214,7 @@ class PositionVisits:
                 near = group[max(place - _NEAR, 0) : place + _NEAR + 1]
                 self._weights[member] = _HARD if (targets[near] != targets[member]).any() else 1.0
 
-    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
+    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> VisitT:
         """Return a visit; see ``Visits``."""
         label = int(rng.integers(len(self._by_label)))
         members_of = self._by_label[label]
@@ -182,12 +230,12 @@ class PositionVisits:
             other = (other + 1) % len(self._groups) if other == number else other  # its own history could tell of the members
             group = self._groups[other] if other != number else group[:0]
             cut = int(rng.integers(max(len(group), 1)))
-        most = len(self.pool.prompts) - 1
+        most = self.pool.most_reports
         told = group[max(cut - int(rng.integers(1, most + 1)), 0) : cut] if most else group[:0]
         return self.pool.visit(members, told, rng, blind=blind and len(told) > 0)
 
 
-def visits_of(product: ProductRecipe, recipe: Recipe, pool: Pool) -> Visits:
+def visits_of(product: ProductRecipe, recipe: Recipe, pool: Pool) -> Visits[Visit]:
     """Return the source of a product's visits that a recipe asks for."""
     learnt = replace(pool, dropout=recipe.dropout, mixing=recipe.mixing)
     if product.has_times:

@@ -9,13 +9,13 @@ import torch
 from rich.console import Console
 
 from inspector.core.label import LabelSet
-from inspector.training.edge_model import Learner, Visit, loss_of
+from inspector.training.edge_model import Visit, VisitLearner
 from inspector.training.picture import Picture
-from inspector.training.plain_classifier import PlainClassifier
+from inspector.training.plain_classifier import PlainClassifier, TaughtVisits
 from inspector.training.recipe import ProductRecipe, Recipe
 from inspector.training.tower import Trunk, Upper
 from inspector.training.train import Source, train
-from inspector.training.visits import LotVisits, Pool
+from inspector.training.visits import History, LotVisits, Pool
 from inspector.vlm.prompt import build_prompt
 from tests.conftest import Tiny
 
@@ -82,7 +82,7 @@ def test_it_refuses_to_judge_without_pictures(looks: Pool) -> None:
         PlainClassifier(Upper(), 2).log_posterior(Visit(looks.prompts[0], torch.zeros(0, 384), None, torch.zeros(2).long()))
 
 
-class Fixed(Learner):
+class Fixed(VisitLearner):
     """Answers always alike."""
 
     def __init__(self, posterior: list[float]) -> None:
@@ -98,19 +98,33 @@ class Fixed(Learner):
         return []
 
 
+class Given:
+    """One visit, again and again."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.visit = visit
+
+    def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
+        return self.visit
+
+
+def taught(visit: Visit, teacher: VisitLearner) -> Visit:
+    return TaughtVisits(Given(visit), teacher).draw(np.random.default_rng(0), 1, "none", blind=False)
+
+
 def test_a_taught_model_is_held_against_bayes_rule(looks: Pool) -> None:
     seen, told = looks.seen(np.arange(3)), torch.tensor([0.9, 0.1])
-    visit = Visit(looks.prompts[0], torch.zeros(0, 384), seen, torch.ones(3).long(), torch.zeros(3, 272), told)
+    visit = Visit(looks.prompts[0], torch.zeros(0, 384), seen, torch.ones(3).long(), kept=torch.zeros(3, 272), prior=told)
     teacher, model = Fixed([0.5, 0.5]), Fixed([0.9, 0.1])
     entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
-    assert loss_of(model, [visit], 0.0, teacher).item() == pytest.approx(entropy, abs=1e-5), "picture says nothing, reports say .9"
+    assert model.loss([taught(visit, teacher)], 0.0).item() == pytest.approx(entropy, abs=1e-5), "picture says nothing, reports say .9"
     assert teacher.seen[0].kept is None, "the teacher sees all channels"
-    sure = loss_of(model, [visit], 0.0, Fixed([0.1, 0.9]))
+    sure = model.loss([taught(visit, Fixed([0.1, 0.9]))], 0.0)
     assert sure.item() == pytest.approx(-0.5 * np.log(0.9) - 0.5 * np.log(0.1), abs=1e-5), ".1 x .9 against .9 x .1"
-    assert loss_of(model, [visit], 0.0).item() == pytest.approx(-np.log(0.1), abs=1e-5), "without a teacher: the true label"
+    assert model.loss([visit], 0.0).item() == pytest.approx(-np.log(0.1), abs=1e-5), "without a teacher: the true label"
 
 
 def test_a_taught_model_without_pictures_learns_the_reports(looks: Pool) -> None:
-    visit = Visit(looks.prompts[0], torch.zeros(0, 384), None, torch.ones(2).long(), None, torch.tensor([0.25, 0.75]))
+    visit = Visit(looks.prompts[0], torch.zeros(0, 384), None, torch.ones(2).long(), prior=torch.tensor([0.25, 0.75]))
     expected = -0.25 * np.log(0.5) - 0.75 * np.log(0.5)
-    assert loss_of(Fixed([0.5, 0.5]), [visit], 0.0, Fixed([1.0, 0.0])).item() == pytest.approx(expected, abs=1e-5)
+    assert Fixed([0.5, 0.5]).loss([taught(visit, Fixed([1.0, 0.0]))], 0.0).item() == pytest.approx(expected, abs=1e-5)

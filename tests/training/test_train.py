@@ -11,7 +11,7 @@ from rich.console import Console
 
 from inspector.errors import CheckpointError
 from inspector.training.dataset import Picture
-from inspector.training.edge_model import EdgeModel, Learner, Visit
+from inspector.training.edge_model import EdgeModel, Visit
 from inspector.training.recipe import ProductRecipe, Recipe
 from inspector.training.train import Check, Source, _draw, _Progress, _rate, train
 from inspector.training.visits import History, LotVisits, Pool, Visits
@@ -53,7 +53,7 @@ def _saves_often_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 class Killed:
     """Visits that end the run, as a kill does, at a given draw."""
 
-    def __init__(self, inner: Visits, at: int) -> None:
+    def __init__(self, inner: Visits[Visit], at: int) -> None:
         self.inner, self.left = inner, at
 
     def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
@@ -148,7 +148,7 @@ def test_the_rate_rises_to_its_peak_and_falls_towards_nothing() -> None:
 def test_the_best_weights_are_kept(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:
     scores, seen = iter([(1.0,), (3.0,), (3.0,), (2.0,), (2.5,)]), list[dict[str, torch.Tensor]]()
 
-    def measure(model: Learner) -> tuple[float, ...]:
+    def measure(model: EdgeModel) -> tuple[float, ...]:
         seen.append({name: value.clone() for name, value in model.state_dict().items()})
         return next(scores)
 
@@ -161,7 +161,7 @@ def test_the_best_weights_are_kept(tiny: Tiny, pool: Pool, console: Console, tmp
 
 
 def test_a_killed_run_remembers_its_best_weights(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:
-    def check() -> Check:
+    def check() -> Check[EdgeModel]:
         return Check(1, lambda model: (-float(model.state_dict()["logit_scale"]),))
 
     whole = weights(train(fresh(tiny), sources(pool), recipe(), tmp_path / "a.pt", console, check()))

@@ -73,7 +73,7 @@ def pool_of(pictures: list[Picture], tiny: Tiny, most: int = 3) -> SpyPool:
     return pool
 
 
-def drawn(source: LotVisits | PositionVisits, history: History, *, blind: bool = False, count: int = 150) -> Iterator[Told]:
+def drawn(source: LotVisits[Visit] | PositionVisits[Visit], history: History, *, blind: bool = False, count: int = 150) -> Iterator[Told]:
     pool: Any = source.pool
     for seed in range(count):
         source.draw(np.random.default_rng(seed), 4, history, blind=blind)
@@ -134,7 +134,7 @@ def test_pictures_and_reports_of_a_lot_share_its_mix_of_labels(tiny: Tiny) -> No
 
 
 @pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
-def test_a_visit_without_history_has_no_report(tiny: Tiny, kind: type[LotVisits | PositionVisits]) -> None:
+def test_a_visit_without_history_has_no_report(tiny: Tiny, kind: type[LotVisits[Visit] | PositionVisits[Visit]]) -> None:
     for case in drawn(kind(pool_of(positions(3, 9), tiny)), "none", count=20):
         assert len(case.told) == 0
         assert case.visit.stride_16 is not None
@@ -143,7 +143,7 @@ def test_a_visit_without_history_has_no_report(tiny: Tiny, kind: type[LotVisits 
 @pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
 @pytest.mark.parametrize("history", ["true", "none", "swapped"])
 def test_a_blind_visit_shows_reports_alone_and_never_nothing_at_all(
-    tiny: Tiny, kind: type[LotVisits | PositionVisits], history: History
+    tiny: Tiny, kind: type[LotVisits[Visit] | PositionVisits[Visit]], history: History
 ) -> None:
     cases = list(drawn(kind(pool_of(positions(3, 3), tiny)), history, blind=True, count=80))
     assert all((case.visit.stride_16 is None) == (len(case.told) > 0) for case in cases)
@@ -152,14 +152,14 @@ def test_a_blind_visit_shows_reports_alone_and_never_nothing_at_all(
 
 @pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
 @pytest.mark.parametrize("history", ["true", "none", "swapped"])
-def test_a_model_without_reports_can_be_trained(tiny: Tiny, kind: type[LotVisits | PositionVisits], history: History) -> None:
+def test_a_model_without_reports_can_be_trained(tiny: Tiny, kind: type[LotVisits[Visit] | PositionVisits[Visit]], history: History) -> None:
     for blind in (False, True):
         cases = drawn(kind(pool_of(positions(3, 9), tiny, most=0)), history, blind=blind, count=5)
         assert all(len(case.told) == 0 and case.visit.stride_16 is not None for case in cases)
 
 
 @pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
-def test_the_same_seed_draws_the_same_visit(tiny: Tiny, kind: type[LotVisits | PositionVisits]) -> None:
+def test_the_same_seed_draws_the_same_visit(tiny: Tiny, kind: type[LotVisits[Visit] | PositionVisits[Visit]]) -> None:
     source = kind(pool_of(positions(3, 9), tiny))
     one, other = (source.draw(np.random.default_rng(5), 4, "true", blind=False) for _ in range(2))
     assert torch.equal(one.vectors, other.vectors)

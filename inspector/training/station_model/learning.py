@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,18 +12,19 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from inspector.training.build import Encode, Pools, plan_key, pools_of
-from inspector.training.edge_model import EdgeModel, Learner, Visit
+from inspector.training.edge_model import EdgeModel, Visit, VisitLearner
 from inspector.training.evaluate import Score, score
 from inspector.training.picture import Picture
-from inspector.training.plain_classifier import PlainClassifier
+from inspector.training.plain_classifier import PlainClassifier, TaughtVisits
 from inspector.training.recipe import Recipe
 from inspector.training.tower import Trunk
-from inspector.training.train import Check, LearnerT, Source, train
+from inspector.training.train import Check, Source, train
 from inspector.training.visits import LotVisits, Pool, Visits, visits_of
 from inspector.vlm.checkpoint import Checkpoint
 
 MOST_CHECKED = 400
 """Pictures that are looked at during training; the numbers at the end are of all of them."""
+LearnerT = TypeVar("LearnerT", bound=VisitLearner)
 _BATCH = 16
 _PROBE_SHARE, _PROBE_STEPS = 0.2, 300
 """Share of that time, and steps at most, in which only the classifier on top learns."""
@@ -49,7 +51,7 @@ def station_pools(start: Start, recipe: Recipe, pictures: Sequence[Picture], enc
     """Return training and checking pictures with everything precomputed. ``recipe`` has one product."""
     product = next(iter(recipe.products.values()))
     train_side, val = ([picture for picture in pictures if picture.split == split] for split in ("train", "val"))
-    sides = train_side, _some(val, recipe.seed)
+    sides = train_side, some(val, recipe.seed, MOST_CHECKED)
     return pools_of(product, recipe, sides, pictures, start.trunk, start.checkpoint.tokenizer(), encode, work, console)
 
 
@@ -83,11 +85,11 @@ def learn(start: Start, recipe: Recipe, pools: Pools, teacher: PlainClassifier, 
     """Train all but the tower of ``start`` and return the best weights; a run that was stopped goes on where it was."""
     product = next(iter(recipe.products.values()))
     start.model.upper.requires_grad_(requires_grad=False)
-    visits = visits_of(product, recipe, pools.train)
-    return _run(start.model, visits, recipe, pools, work / start.checkpoint.revision, console, teacher)
+    visits = TaughtVisits(visits_of(product, recipe, pools.train), teacher, half=recipe.half)
+    return _run(start.model, visits, recipe, pools, work / start.checkpoint.revision, console)
 
 
-def compare(model: Learner, pools: Pools) -> Score:
+def compare(model: VisitLearner, pools: Pools) -> Score:
     """Return how well a model judges the checking pictures without reports."""
     with torch.inference_mode():
         return score(_judged(model, pools.val), pools.val.targets)
@@ -95,19 +97,18 @@ def compare(model: Learner, pools: Pools) -> Score:
 
 def _run(
     model: LearnerT,
-    visits: Visits,
+    visits: Visits[Visit],
     recipe: Recipe,
     pools: Pools,
     states: Path,
     console: Console,
-    teacher: PlainClassifier | None = None,
 ) -> LearnerT:
     """Train, with a state file of the run's own beside the others that ``states`` names."""
     # How much time is left is no part of what is learnt: a run that goes on has spent less on features.
     key = plan_key(recipe.model_copy(update={"limit_s": math.inf}), {"product": pools})
     state = states.with_name(f"{states.name}-{key}.state.pt")
-    check = Check(_every(recipe, pools), lambda model: _measure(model, pools.val))
-    return train(model, {"product": Source(visits, 1.0)}, recipe, state, console, check, teacher)
+    check: Check[LearnerT] = Check(_every(recipe, pools), lambda model: _measure(model, pools.val))
+    return train(model, {"product": Source(visits, 1.0)}, recipe, state, console, check)
 
 
 def _every(recipe: Recipe, pools: Pools) -> int:
@@ -115,13 +116,13 @@ def _every(recipe: Recipe, pools: Pools) -> int:
     return max(len(pools.train.pictures) // (2 * recipe.visits * recipe.visit_size), 30)
 
 
-def _measure(model: Learner, pool: Pool) -> tuple[float, ...]:
+def _measure(model: VisitLearner, pool: Pool) -> tuple[float, ...]:
     """Return macro-F1 rounded to half a percent, then the negative log-likelihood with its sign turned, both without reports."""
     found = score(_judged(model, pool), pool.targets)
     return round(found.macro_f1 * 200) / 200, -found.nll
 
 
-def _judged(model: Learner, pool: Pool) -> NDArray[np.float64]:
+def _judged(model: VisitLearner, pool: Pool) -> NDArray[np.float64]:
     """Return (n, K) posteriors without reports."""
     rows = []
     for first in range(0, len(pool.pictures), _BATCH):
@@ -131,9 +132,9 @@ def _judged(model: Learner, pool: Pool) -> NDArray[np.float64]:
     return np.asarray(torch.cat(rows).exp().double().numpy())
 
 
-def _some(pictures: list[Picture], seed: int) -> list[Picture]:
-    """Return at most ``MOST_CHECKED`` pictures, drawn by chance but in their order."""
-    if len(pictures) <= MOST_CHECKED:
+def some(pictures: list[Picture], seed: int, most: int) -> list[Picture]:
+    """Return at most ``most`` pictures, drawn by chance but in their order."""
+    if len(pictures) <= most:
         return pictures
-    kept = np.sort(np.random.default_rng(seed).choice(len(pictures), MOST_CHECKED, replace=False))
+    kept = np.sort(np.random.default_rng(seed).choice(len(pictures), most, replace=False))
     return [pictures[place] for place in kept]
