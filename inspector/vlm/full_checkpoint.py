@@ -88,7 +88,7 @@ def open_full(folder: Path, model: ModelSection) -> FullCheckpoint:
         raise CheckpointError("\n".join(faults))
     config, reports = _json(folder / "config.json"), folder / REPORTS
     encoder, report_width = _projector(reports, config) if reports.is_file() else ("", 0)
-    hashes = {path.name: _hash(path) for path in _shaping(folder)}
+    hashes = {path.name: file_hash(path) for path in _shaping(folder)}
     reading = {"precision": model.precision, "image_tokens": model.image_tokens, "max_slices": str(model.max_slices)}
     return FullCheckpoint(
         folder=folder,
@@ -162,7 +162,7 @@ def _altered(folder: Path) -> Iterator[str]:
         file = folder / name
         if not file.is_file():
             yield f"{file}: the file is missing (sha256 should be {expected[:12]}...); {_COPY}"
-        elif (found := _hash(file)) != expected:
+        elif (found := file_hash(file)) != expected:
             yield f"{file}: sha256 {found[:12]}..., expected {expected[:12]}...; it is altered, fetch it anew: inspector models pull"
 
 
@@ -198,7 +198,7 @@ def _any(folder: Path, names: str) -> bool:
     return any((folder / name).is_file() for name in names.split("|"))
 
 
-def _hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file; gigabytes are read once as long as nobody touches the file."""
     status = path.stat()
     return _hash_of(path, status.st_size, status.st_mtime_ns)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import DynamicCache
 
 from inspector.core.context import Context
@@ -119,6 +120,13 @@ class TorchPredictor:
                 **inputs, downsample_mode=self._mode, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False
             )
         return str(self.processor.tokenizer.decode(written[0, ids.shape[1] :]))
+
+    def read_along(self, image: Image, context: Context) -> tuple[FullPrompt, FrameInput, NDArray[np.float64]]:
+        """Return prompt, frame and (K,) posterior of one picture, for whoever listens to the layers while it is judged."""
+        with torch.inference_mode():
+            prefix = self._prefix(context)
+            logits = self.edge_logits(prefix, [image], {"vision": 0.0, "decode": 0.0})
+        return prefix.prompt, self.processor.frame(image, prefix.prompt.tail), prefix.prompt.trie.posterior(logits.numpy())[0]
 
     def peak_bytes(self) -> int:
         """Return the most memory that was in use: on the GPU, or of this process."""
