@@ -70,7 +70,7 @@ def open_judge(
         passed = check_parity(open_gate(checkpoint, settings), lambda: predictor, memory_of(database_path(settings, root)))
         tell("; ".join([passed.text, *passed.notes]))
     else:
-        tell("parity: not compared, a full MiniCPM-V has no frozen set")
+        tell(predictor.standing)
     wants_reports = use_reports and settings.reports.max_reports > 0
     notes: tuple[str, ...] = ()
     if wants_reports and not checkpoint.encoder:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from inspector.errors import CheckpointError
-from inspector.settings import ModelSection
+from inspector.settings import ImageTokens, ModelSection
 from inspector.vlm.checkpoint import revision_of, sha256
 
 MODEL_TYPES = ("minicpmv4_6", "minicpmv4_7")
@@ -90,6 +90,8 @@ def open_full(folder: Path, model: ModelSection) -> FullCheckpoint:
     encoder, report_width = _projector(reports, config) if reports.is_file() else ("", 0)
     hashes = {path.name: file_hash(path) for path in _shaping(folder)}
     reading = {"precision": model.precision, "image_tokens": model.image_tokens, "max_slices": str(model.max_slices)}
+    if model.vision == "onnx" and (record := graph_path(folder, model.image_tokens).with_suffix(".toml")).is_file():
+        reading["vision"] = file_hash(record)
     return FullCheckpoint(
         folder=folder,
         name=folder.resolve().name,
@@ -100,6 +102,11 @@ def open_full(folder: Path, model: ModelSection) -> FullCheckpoint:
         encoder=encoder,
         is_verified=(folder / ORIGIN).is_file(),
     )
+
+
+def graph_path(folder: Path, image_tokens: ImageTokens) -> Path:
+    """Return where a checkpoint's vision graph for a token mode lies; its record lies beside it, ending in .toml."""
+    return folder / "onnx" / f"vision-{image_tokens}.onnx"
 
 
 def verify_full(folder: Path) -> list[str]:

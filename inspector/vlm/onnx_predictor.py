@@ -22,6 +22,7 @@ from inspector.core.prediction import Prediction
 from inspector.errors import CheckpointError, PredictionError
 from inspector.vlm.checkpoint import Checkpoint
 from inspector.vlm.graph_output import PATCHES, with_output
+from inspector.vlm.onnx_session import open_graph
 from inspector.vlm.pixels import squared
 from inspector.vlm.prompt import Prompt, build_prompt, label_trie
 from inspector.vlm.trie import frame_layout
@@ -57,6 +58,7 @@ class OnnxPredictor:
         """Load the graphs. Raises ``CheckpointError`` if a graph or an execution provider cannot be used."""
         self.checkpoint = checkpoint
         self.name = f"{checkpoint.name}@{checkpoint.revision}"
+        self.standing = ""
         self._tokenizer = checkpoint.tokenizer()
         self._embedding = checkpoint.embedding()
         self._vision, self._projector, self._decoder = (
@@ -216,20 +218,5 @@ def open_session(
 
     Raises ``CheckpointError`` if it cannot be loaded or if ONNX Runtime fell back to another provider.
     """
-    available = ort.get_available_providers()
-    unknown = [name for name in providers if name not in available]
-    if unknown:
-        raise CheckpointError(f"model.providers: {unknown[0]!r} is not in this build of ONNX Runtime; available: {', '.join(available)}")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        path = checkpoint.files[part]
-        graph = str(path) if extra is None else with_output(path.read_bytes(), extra)
-        session = ort.InferenceSession(graph, options, providers=list(providers))
-    except Exception as error:  # onnxruntime raises bare Exception subclasses of its own
-        raise CheckpointError(f"{checkpoint.files[part]}: ONNX Runtime cannot load it: {error}") from error
-    if session.get_providers()[0] != providers[0]:
-        raise CheckpointError(f"model.providers: asked for {providers[0]}, ONNX Runtime fell back to {session.get_providers()[0]}")
-    return session
+    path = checkpoint.files[part]
+    return open_graph(path, providers, threads, graph=None if extra is None else with_output(path.read_bytes(), extra))

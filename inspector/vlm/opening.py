@@ -26,6 +26,8 @@ class LabelledPredictor(Protocol):
 
     name: str
     """``name@revision`` of the checkpoint."""
+    standing: str
+    """How it was held against its source when it was opened; empty if that is the parity gate's business."""
 
     def check_labels(self, products: Mapping[str, LabelSet]) -> None:
         """Raise ``CheckpointError`` if a product's labels cannot be written or told apart."""

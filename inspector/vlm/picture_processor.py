@@ -65,6 +65,11 @@ class PictureProcessor:
         return FrameInput(found["input_ids"][0].numpy(), found["pixel_values"], found["target_sizes"])
 
     @property
+    def slice_px(self) -> int:
+        """Side of the square that a slice is brought to, pixels."""
+        return int(self._processor.image_processor.scale_resolution)
+
+    @property
     def patches_per_slot(self) -> int:
         """Patches along each side of an image slot."""
         return 2 if self._mode["downsample_mode"] == "4x" else 4

@@ -33,6 +33,7 @@ from inspector.vlm.memory_plan import PREFIXES_KEPT
 from inspector.vlm.picture_processor import FrameInput, PictureProcessor
 from inspector.vlm.prompt import SLOT, label_trie
 from inspector.vlm.report_projector import load_projector
+from inspector.vlm.vision_side import GraphVision, TorchVision, VisionSide, hold_against_torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ class TorchPredictor:
         self.model: FullModel = load_full(checkpoint, model)
         self._most = model.max_batch
         self._mode = model.image_tokens
+        self._vision: VisionSide = TorchVision(self.model, self._mode)
+        self.standing = "parity of verdicts: not compared, a full MiniCPM-V has no frozen set"
+        if model.vision == "onnx":
+            graph = GraphVision(checkpoint, model, self.model.config)
+            told = hold_against_torch(graph, self._vision, self.processor, self.model.model.vision_tower.dtype)
+            self._vision, self.standing = graph, f"{told}; {self.standing}"
         self._head = self.model.get_output_embeddings().weight  # (V, D)
         self._projector = None
         if checkpoint.encoder:
@@ -151,14 +158,13 @@ class TorchPredictor:
         """Return the (B, E) logits for frames of one layout."""
         began = self._now()
         count, device = len(frames), self.model.device
-        patches = torch.cat([frame.patches for frame in frames], -1).to(device)  # (1, 3, patch, B * N * patch)
-        grids = torch.cat([frame.grids for frame in frames]).to(device)  # (B * n, 2)
-        slots = torch.cat(self.model.model.get_image_features(patches, grids, downsample_mode=self._mode).pooler_output)
+        patches = torch.cat([frame.patches for frame in frames], -1)  # (1, 3, patch, B * N * patch)
+        slots = self._vision.slots(patches, torch.cat([frame.grids for frame in frames]))  # (B * I, D)
         seen = self._now()
         ids = torch.from_numpy(frames[0].ids).to(device)  # (T,)
         is_image = torch.eq(ids, self.model.config.image_token_id).expand(count, -1)[..., None]
         embeds = self.model.get_input_embeddings()(ids.expand(count, -1))  # (B, T, D)
-        embeds = embeds.masked_scatter(is_image, slots.to(embeds.dtype))
+        embeds = embeds.masked_scatter(is_image, slots.to(embeds))
         positions, following = self._positions(prefix, ids, frames[0].grids.to(device))
         cache = _copies(prefix.cache, torch.LongTensor([0] * count))
         hidden = self._run(embeds, positions, cache)[:, -1:]  # (B, 1, D)
