@@ -15,7 +15,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from inspector.vlm.onnx_predictor import session_options
+from inspector.vlm.onnx_session import session_options
 
 SIDE = 512
 """Rows and columns of the product's matrices."""

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from inspector.edge.instants import now, to_text
 from inspector.edge.sqlite_errors import as_log_error
-from inspector.edge.tables import CALIBRATION, NORMALITY, REMEMBERED, tables
+from inspector.edge.tables import CALIBRATION, NORMALITY, REMEMBERED, TRACES, tables
 from inspector.edge.views import views
 from inspector.errors import LogError
 
@@ -46,6 +46,7 @@ def migrations() -> tuple[Migration, ...]:
         Migration(3, "what commands have set", (REMEMBERED,)),
         Migration(4, "what a verdict stands under", (CALIBRATION,)),
         Migration(5, "how unlike good parts", NORMALITY),
+        Migration(6, "what verdicts looked at", (TRACES,)),
     )
 
 

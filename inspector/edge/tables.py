@@ -155,3 +155,19 @@ NORMALITY = (
 
 CALIBRATION = "ALTER TABLE inspections ADD COLUMN calibration TEXT"
 """Thresholds and promise that a verdict stands under, as JSON; NULL: nothing was fitted, or no judgement. Migration 4."""
+
+TRACES = """
+CREATE TABLE traces (
+  inspection_id TEXT NOT NULL REFERENCES inspections (inspection_id) ON DELETE CASCADE,
+  region TEXT NOT NULL,
+  model TEXT NOT NULL,
+  traced_at TEXT NOT NULL,
+  label TEXT NOT NULL,
+  picture_share REAL NOT NULL,
+  reports_share REAL NOT NULL,
+  words_share REAL NOT NULL,
+  report_shares TEXT NOT NULL,
+  layer_shares TEXT NOT NULL,
+  PRIMARY KEY (inspection_id, region, model)
+)"""
+"""What a verdict looked at, written on demand; shares of the verdict token's attention. Migration 6."""

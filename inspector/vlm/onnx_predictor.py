@@ -23,6 +23,7 @@ from inspector.core.prediction import Prediction
 from inspector.errors import CheckpointError, PredictionError
 from inspector.vlm.checkpoint import Checkpoint
 from inspector.vlm.graph_output import PATCHES, with_output
+from inspector.vlm.onnx_session import open_graph
 from inspector.vlm.pixels import squared
 from inspector.vlm.prompt import Prompt, build_prompt, label_trie
 from inspector.vlm.trie import frame_layout
@@ -58,6 +59,7 @@ class OnnxPredictor:
         """Load the graphs. Raises ``CheckpointError`` if a graph or an execution provider cannot be used."""
         self.checkpoint = checkpoint
         self.name = f"{checkpoint.name}@{checkpoint.revision}"
+        self.standing = ""
         self._tokenizer = checkpoint.tokenizer()
         self._embedding = checkpoint.embedding()
         self._vision, self._projector, self._decoder = (
@@ -220,20 +222,6 @@ def _windows(side: int) -> NDArray[np.bool_]:
     return near
 
 
-def session_options(threads: int) -> ort.SessionOptions:
-    """Return how graphs are run on ``threads`` threads.
-
-    Threads that have nothing to do sleep instead of spinning: each graph has a pool of its own, and the spinning pool of one takes the
-    core on which the next one, the log or the broker wants to work.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
-
-
 def open_session(
     checkpoint: Checkpoint, part: str, providers: Sequence[str], threads: int, *, extra: str | None = None
 ) -> ort.InferenceSession:
@@ -241,17 +229,5 @@ def open_session(
 
     Raises ``CheckpointError`` if it cannot be loaded or if ONNX Runtime fell back to another provider.
     """
-    available = ort.get_available_providers()
-    unknown = [name for name in providers if name not in available]
-    if unknown:
-        raise CheckpointError(f"model.providers: {unknown[0]!r} is not in this build of ONNX Runtime; available: {', '.join(available)}")
-    options = session_options(threads)
-    try:
-        path = checkpoint.files[part]
-        graph = str(path) if extra is None else with_output(path.read_bytes(), extra)
-        session = ort.InferenceSession(graph, options, providers=list(providers))
-    except Exception as error:  # onnxruntime raises bare Exception subclasses of its own
-        raise CheckpointError(f"{checkpoint.files[part]}: ONNX Runtime cannot load it: {error}") from error
-    if session.get_providers()[0] != providers[0]:
-        raise CheckpointError(f"model.providers: asked for {providers[0]}, ONNX Runtime fell back to {session.get_providers()[0]}")
-    return session
+    path = checkpoint.files[part]
+    return open_graph(path, providers, threads, graph=None if extra is None else with_output(path.read_bytes(), extra))
