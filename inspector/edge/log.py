@@ -63,11 +63,11 @@ def database_path(settings: StationSettings, root: Path, environ: Mapping[str, s
 class Log:
     """The log of one station."""
 
-    def __init__(self, path: Path, station: str, *, read_only: bool = False, busy_timeout_ms: int = 5000) -> None:
-        """Open the log; create and migrate it first unless ``read_only``. Raises ``LogError``."""
+    def __init__(self, path: Path, station: str, *, read_only: bool = False, brief: bool = False, busy_timeout_ms: int = 5000) -> None:
+        """Open the log; create and migrate it first unless ``read_only``, or ``brief``: to be let go at once. Raises ``LogError``."""
         self.path = path
         self.station = station
-        self._database = open_database(path, read_only=read_only, busy_timeout_ms=busy_timeout_ms)
+        self._database = open_database(path, read_only=read_only, brief=brief, busy_timeout_ms=busy_timeout_ms)
         self.outbox = Outbox(self._database)
         """The messages that wait in this log; for the same thread."""
 

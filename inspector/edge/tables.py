@@ -155,3 +155,8 @@ NORMALITY = (
 
 CALIBRATION = "ALTER TABLE inspections ADD COLUMN calibration TEXT"
 """Thresholds and promise that a verdict stands under, as JSON; NULL: nothing was fitted, or no judgement. Migration 4."""
+
+NOT_PASSED = (
+    "CREATE INDEX inspections_not_passed ON inspections (station, inspected_at, disposition, label, lot) WHERE disposition != 'pass'"
+)
+"""What the dashboard counts, without the rows themselves. Migration 6."""
