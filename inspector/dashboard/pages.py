@@ -3,20 +3,25 @@
 import asyncio
 import json
 import sqlite3
-from typing import get_args
+from typing import TypeAlias, get_args
 
 from datasette.utils.asgi import NotFound, Request, Response
 
 from inspector.core.latency import Latencies
+from inspector.core.review import Review
 from inspector.dashboard import questions
 from inspector.dashboard.answering import HOURS, Visit, answered
 from inspector.dashboard.exporting import Table
 from inspector.dashboard.live import PERIOD_S, Watch, as_event, box_px, tile
 from inspector.dashboard.pictures import kinds_of, picture_file
+from inspector.dashboard.reviewing import UNKNOWN, learning, review, slips
 from inspector.dashboard.site import Site
 from inspector.edge.health.condition import look
 from inspector.edge.payload import Payload
+from inspector.edge.review_slips import LONGEST_NOTE
 
+Opinions: TypeAlias = tuple[list[questions.Row], Review | None]
+"""What people have signed about a verdict, and what waits for the daemon."""
 _SHOWN = 50
 """Rows of a list on a page; its export has more."""
 _EXPORTED = 2000
@@ -108,7 +113,14 @@ async def reviews(visit: Visit) -> Response:
     """List what waits for a person, the most doubtful first."""
     station = visit.station()
     limit = _EXPORTED if visit.request.args.get("format") else _SHOWN
-    found, total = await visit.site.ask(station, lambda log: questions.open_reviews(log, station.settings.name, limit)) or ([], 0)
+
+    def queue(log: sqlite3.Connection) -> tuple[list[questions.Row], int]:
+        signed = slips(station, log)
+        found, total = questions.open_reviews(log, station.settings.name, limit + len(signed))
+        left = [row for row in found if row["inspection_id"] not in signed]
+        return left[:limit], total - len(signed)
+
+    found, total = await visit.site.ask(station, queue) or ([], 0)
     names = ("inspected_at", "seq", "part_id", "lot", "product", "label", "confidence", "doubt", "reason", "is_fault", "inspection_id")
     table = Table(names, [tuple(row[name] for name in names) for row in found])
     return await visit.page("reviews.html", table, rows=found, total=total, shown=station, station=station.settings.name)
@@ -118,17 +130,19 @@ async def why(visit: Visit) -> Response:
     """Show all that is known of one verdict."""
     station, wanted = visit.station(visit.request.url_vars["station"]), visit.request.url_vars["inspection_id"]
 
-    def all_of_it(log: sqlite3.Connection) -> tuple[questions.Row, list[questions.Row], dict[str, questions.Row]] | None:
+    def all_of_it(log: sqlite3.Connection) -> tuple[questions.Row, list[questions.Row], dict[str, questions.Row], Opinions] | None:
         row = questions.inspection(log, station.settings.name, wanted)
         if row is None:
             return None
         read = {str(report["report_id"]): report for report in questions.reports(log, json.loads(row["report_ids"]))}
-        return row, questions.findings(log, row["inspection_id"]), read
+        opinions = questions.reviews(log, wanted), slips(station, log).get(wanted)
+        return row, questions.findings(log, row["inspection_id"]), read, opinions
 
     found = await visit.site.ask(station, all_of_it)
     if found is None:
         raise NotFound(visit.t("There is no such verdict."))
-    row, findings, read = found
+    row, findings, read, (reviews_of_it, slip) = found
+    product = station.settings.products.get(row["product"])
     regions = json.loads(row["posterior"])
     table = Table(
         ("region", "label", "probability"), [(r["region"], name, share) for r in regions for name, share in _by_share(r["scores"])]
@@ -138,7 +152,8 @@ async def why(visit: Visit) -> Response:
         "why.html", table, row=row, regions=[{**r, "scores": _by_share(r["scores"])} for r in regions], shown=station,
         station=station.settings.name, report_ids=json.loads(row["report_ids"]), reports=read, has_trace=trace.is_file(),
         timings=json.loads(row["timings_ms"]), standing=json.loads(row["calibration"]) if row["calibration"] else None,
-        kinds=kinds_of(station.log, row["image_path"]),
+        kinds=kinds_of(station.log, row["image_path"]), reviews=reviews_of_it, slip=slip, labels=product.labels if product else (),
+        good=product.good if product else None, unknown=UNKNOWN, longest_note=LONGEST_NOTE,
         boxes=[{**finding, **box_px(row, finding)} for finding in findings],
     )  # fmt: skip
 
@@ -209,7 +224,9 @@ ROUTES = [
     (r"^/-/reviews$", answered(reviews)),
     (r"^/-/reports$", answered(reports)),
     (r"^/-/health$", answered(health)),
+    (r"^/-/learning$", answered(learning)),
     (rf"^/-/why/{_NAME}$", answered(why)),
+    (rf"^/-/review/{_NAME}$", answered(review)),
     (rf"^/-/trace/{_NAME}$", trace),
     (rf"^/-/picture/{_NAME}/(?P<kind>picture|unlike|label)$", picture),
 ]

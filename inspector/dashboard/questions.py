@@ -74,13 +74,18 @@ def inspection(connection: sqlite3.Connection, station: str, inspection_id: str)
 
 def findings(connection: sqlite3.Connection, inspection_id: object) -> list[Row]:
     """Return the regions that did not pass."""
-    return list(_rows(connection, "SELECT * FROM findings WHERE inspection_id = ? ORDER BY finding_id", inspection_id))
+    return list(rows(connection, "SELECT * FROM findings WHERE inspection_id = ? ORDER BY finding_id", inspection_id))
+
+
+def reviews(connection: sqlite3.Connection, inspection_id: object) -> list[Row]:
+    """Return what people have signed about a verdict, oldest first."""
+    return list(rows(connection, "SELECT * FROM reviewed WHERE inspection_id = ? ORDER BY reviewed_at", inspection_id))
 
 
 def reports(connection: sqlite3.Connection, report_ids: Sequence[str]) -> list[Row]:
     """Return the reports of these ids, oldest first; one that was deleted is left out."""
     query = "SELECT * FROM reports WHERE report_id IN (SELECT value FROM json_each(?)) ORDER BY written_at"
-    return list(_rows(connection, query, json.dumps(list(report_ids))))
+    return list(rows(connection, query, json.dumps(list(report_ids))))
 
 
 def counts(connection: sqlite3.Connection, station: str, since: datetime) -> dict[str, int]:
@@ -115,7 +120,7 @@ def open_reviews(connection: sqlite3.Connection, station: str, limit: int) -> tu
         f"SELECT o.*, i.posterior FROM (SELECT * {condition} ORDER BY inspected_at DESC LIMIT {_QUEUE}) AS o"  # noqa: S608 - fixed text
         " JOIN inspections AS i USING (inspection_id)"
     )
-    found = [row | {"doubt": doubt(row["posterior"])} for row in _rows(connection, query, station)]
+    found = [row | {"doubt": doubt(row["posterior"])} for row in rows(connection, query, station)]
     found.sort(key=lambda row: row["inspected_at"], reverse=True)
     found.sort(key=lambda row: -1.0 if row["is_fault"] else float(row["doubt"]), reverse=True)
     return found[:limit], total
@@ -135,7 +140,7 @@ def find_reports(connection: sqlite3.Connection, text: str, limit: int) -> list[
     needle = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     places = " OR ".join(f"{name} LIKE :needle ESCAPE '\\'" for name in ("text", "report_id", "lot", "label", "product"))
     query = f"SELECT * FROM reports WHERE {places} ORDER BY written_at DESC LIMIT :limit"  # noqa: S608 - fixed names
-    return list(_rows(connection, query, needle=needle, limit=limit))
+    return list(rows(connection, query, needle=needle, limit=limit))
 
 
 def timings(connection: sqlite3.Connection, station: str) -> list[tuple[float | None, float, int]]:
@@ -146,14 +151,15 @@ def timings(connection: sqlite3.Connection, station: str) -> list[tuple[float | 
 
 def events(connection: sqlite3.Connection, station: str, limit: int) -> list[Row]:
     """Return the newest events, newest first."""
-    return list(_rows(connection, "SELECT * FROM events WHERE station = ? ORDER BY event_id DESC LIMIT ?", station, limit))
+    return list(rows(connection, "SELECT * FROM events WHERE station = ? ORDER BY event_id DESC LIMIT ?", station, limit))
 
 
 def _one(connection: sqlite3.Connection, query: str, *values: object) -> Row | None:
-    return next(_rows(connection, query, *values), None)
+    return next(rows(connection, query, *values), None)
 
 
-def _rows(connection: sqlite3.Connection, query: str, *values: object, **named: object) -> Iterator[Row]:
+def rows(connection: sqlite3.Connection, query: str, *values: object, **named: object) -> Iterator[Row]:
+    """Yield the rows that a query finds, by column."""
     cursor = connection.execute(query, named or values)
     names = [column[0] for column in cursor.description]
     return (dict(zip(names, row, strict=True)) for row in cursor.fetchall())

@@ -15,7 +15,9 @@ from inspector.dashboard.questions import has_log
 from inspector.dashboard.reading import reading
 from inspector.dashboard.users import Users
 from inspector.edge.log import database_path
+from inspector.edge.schema import migrations
 from inspector.edge.sqlite_errors import as_log_error
+from inspector.errors import LogError
 from inspector.settings import StationSettings
 
 T = TypeVar("T")
@@ -110,6 +112,16 @@ class Site(Datasette):
 
         def look() -> T | None:
             with as_log_error(station.log, "read the log"), reading(station.log) as connection, sqlite_timelimit(connection, _LIMIT_MS):
-                return question(connection) if has_log(connection) else None
+                if not has_log(connection):
+                    return None
+                _refuse_older(connection, station.log)
+                return question(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self.executor, look)
+
+
+def _refuse_older(connection: sqlite3.Connection, log: Path) -> None:
+    """Raise ``LogError`` if the log lacks what the pages ask for; what a newer program has added does no harm."""
+    found, needed = connection.execute("SELECT max(number) FROM migrations").fetchone()[0], migrations()[-1].number
+    if found < needed:
+        raise LogError(f"{log}: the log has version {found}, {needed} is needed; start the daemon once, it brings the log up to date")

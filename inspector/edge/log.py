@@ -17,6 +17,7 @@ from inspector.edge.instants import from_text, now, to_text
 from inspector.edge.outbox import Message, Outbox, Waiting
 from inspector.edge.rows import finding_rows, from_row, to_row
 from inspector.edge.schema import open_database, transaction
+from inspector.edge.settling import Settled, is_settled, settle
 from inspector.edge.sqlite_errors import as_log_error
 from inspector.settings import StationSettings
 
@@ -109,6 +110,16 @@ class Log:
             if message is not None:
                 self.outbox.put(message(event))
             return event
+
+    def settle(self, settled: Settled, message: Callable[[Settled], Message] | None = None) -> bool:
+        """Log a review, its report and the message about it: all or nothing. Return False if it is in the log already."""
+        with as_log_error(self.path, f"log review {settled.review.review_id}"):
+            return settle(self._database, settled, message)
+
+    def has_review(self, review_id: str) -> bool:
+        """Return whether a review is in the log."""
+        with as_log_error(self.path, "read the log"):
+            return is_settled(self._database, review_id)
 
     def get(self, inspection_id: str) -> Inspection | None:
         """Return a logged inspection, or None."""

@@ -35,10 +35,13 @@ def test_the_dashboards_unit_is_locked_down(unit: Path) -> None:
     assert done.returncode == 0, done.stdout[-400:] + done.stderr
 
 
-def test_the_dashboard_has_a_user_of_its_own_and_no_folder_to_write() -> None:
+def test_the_dashboard_has_a_user_of_its_own_and_writes_the_slips_of_reviews_alone() -> None:
     lines = [line for line in UNIT.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     assert {"User=inspector-dashboard", "SupplementaryGroups=inspector", "ProtectSystem=strict"} <= set(lines)
-    assert not [line for line in lines if line.startswith(("StateDirectory=", "CacheDirectory=", "LogsDirectory=", "ReadWritePaths="))]
+    writable = [line for line in lines if line.startswith(("StateDirectory=", "CacheDirectory=", "LogsDirectory=", "ReadWritePaths="))]
+    assert writable == ["ReadWritePaths=-/var/lib/inspector/reviews"]
+    folders = (FOLDER / "inspector.tmpfiles.conf").read_text(encoding="utf-8").splitlines()
+    assert "d /var/lib/inspector/reviews 2750 inspector-dashboard inspector -" in folders
     people = (FOLDER / "inspector.sysusers.conf").read_text(encoding="utf-8").splitlines()
     assert "m inspector-dashboard inspector" in people
 
