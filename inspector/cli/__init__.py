@@ -29,6 +29,7 @@ VERBS = {
     "trace": "Show what a verdict looked at: picture, reports, words.",
     "reports": "Import, list and search historical QC reports.",
     "log": "Query a station's log of verdicts, back it up, salvage it.",
+    "dashboard": "Serve a dashboard of stations to browsers.",
     "train": "Train and export a model.",
     "models": "List and fetch models, hold them against their frozen sets, go back to the previous one.",
     "evaluate": "Measure on labelled pictures how often a station is right.",

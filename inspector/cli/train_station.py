@@ -29,11 +29,15 @@ if TYPE_CHECKING:
     from inspector.vlm.full_checkpoint import AnyCheckpoint
 
 
-def train_station(root: Path, station: str, data: DataChoice, product: str | None, wish: "Wish", promise: "Promise") -> None:
+def train_station(
+    root: Path, station: str, data: DataChoice, product: str | None, wish: "Wish", promise: "Promise", *, with_reviewed: bool = False
+) -> None:
     """Train, export, calibrate, check and install; the model in place stays until all of it has passed."""
     from rich.console import Console  # noqa: PLC0415 - quick --help
 
     from inspector.cli.train_full import trained_full  # noqa: PLC0415 - as above
+    from inspector.edge.log import database_path  # noqa: PLC0415 - quick --help
+    from inspector.training.listing.reviewed import list_reviewed  # noqa: PLC0415 - as above
     from inspector.vlm.full_checkpoint import is_full  # noqa: PLC0415 - as above
 
     console = Console(stderr=True)
@@ -42,7 +46,10 @@ def train_station(root: Path, station: str, data: DataChoice, product: str | Non
     _refuse_others(settings, product)
     work = root / "var" / station / "train"
     work.mkdir(parents=True, exist_ok=True)
-    labelled = data.read(settings.products[product].label_set(), work=work)
+    reviewed = list_reviewed(database_path(settings, root), station, product) if with_reviewed else []
+    if with_reviewed:
+        click.echo(f"{len(reviewed)} reviewed pictures stand beside those of {data.folder}")
+    labelled = data.read(settings.products[product].label_set(), work=work, reviewed=reviewed)
     work /= labelled.data_hash[:12]  # features and state belong to these pictures: others of the same name and size are not taken for them
     trained = trained_full if is_full(root / "models" / settings.model.checkpoint) else _trained
     checkpoint, shaped_by = trained(settings, root, product, labelled, wish, work, console)
