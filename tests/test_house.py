@@ -60,6 +60,7 @@ def test_everything_that_is_imported_is_declared() -> None:
         "demo": "demo",
         "cli/demo": "demo",
         "edge/camera/genicam": "genicam",
+        "assist": "assist",
     }
     for path in PACKAGE.rglob("*.py"):
         part = path.relative_to(PACKAGE).with_suffix("").as_posix()

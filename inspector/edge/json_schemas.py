@@ -1,4 +1,4 @@
-"""The JSON Schemas (draft 2020-12) of the MQTT payloads and of ``inspector status --json``, as they are shipped in ``inspector/schemas``.
+"""The JSON Schemas (draft 2020-12) in ``inspector/schemas``: of the MQTT payloads and of the JSON of ``status`` and ``assist``.
 
 ``python -m inspector.edge.json_schemas`` writes them anew after a change to ``payload``; a test compares file and model.
 """
@@ -6,6 +6,7 @@
 import json
 from pathlib import Path
 
+from inspector.edge.assistance import AssistPayload
 from inspector.edge.commands.payload import Command, ReplyPayload, command_models
 from inspector.edge.health.condition import ConditionPayload
 from inspector.edge.health.payload import MetricsPayload
@@ -20,6 +21,7 @@ def schema_files() -> dict[str, str]:
         "event.schema.json": _text(EventPayload, "inspector.event/1"),
         "metrics.schema.json": _text(MetricsPayload, "inspector.metrics/1"),
         "condition.schema.json": _text(ConditionPayload, "inspector.condition/1"),
+        "assist.schema.json": _text(AssistPayload, "inspector.assist/1"),
         "reply.schema.json": _text(ReplyPayload, "inspector.reply/1"),
         **{f"cmd-{verb}.schema.json": _text(model, f"inspector.cmd.{verb}/1") for verb, model in command_models().items()},
     }
