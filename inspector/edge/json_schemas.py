@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from inspector.edge.assistance import AssistPayload
+from inspector.edge.asyncapi import document
 from inspector.edge.commands.payload import Command, ReplyPayload, command_models
 from inspector.edge.health.condition import ConditionPayload
 from inspector.edge.health.payload import MetricsPayload
@@ -27,14 +28,19 @@ def schema_files() -> dict[str, str]:
     }
 
 
+def asyncapi_text() -> str:
+    """Return the text of ``asyncapi.json``, which refers to the files beside it."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
 def schema_folder() -> Path:
     """Return the folder of the shipped schemas."""
     return Path(__file__).parent.parent / "schemas"
 
 
 def write_schemas(folder: Path) -> None:
-    """Write every schema file into a folder."""
-    for name, text in schema_files().items():
+    """Write every schema file, and the document that names their topics, into a folder."""
+    for name, text in {**schema_files(), "asyncapi.json": asyncapi_text()}.items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
