@@ -14,6 +14,7 @@
     |-- LogError            the log cannot be opened, read or written
     |   |-- DiskFull        its disk has no room left
     |   `-- LogDamaged      its file is damaged
+    |-- AssistError         the assistant cannot hear or see what it was given
     |-- RestartNeeded       the daemon has stopped in order and asks to be started anew
     |-- PublishError        a message cannot be published
     `-- DashboardError      the dashboard cannot be served
@@ -82,6 +83,10 @@ class DiskFull(LogError):
 
 class LogDamaged(LogError):
     """The log's file is damaged; the next start of the daemon sets it aside and copies what can be read."""
+
+
+class AssistError(InspectorError):
+    """The assistant cannot hear, see or look up what it was asked."""
 
 
 class RestartNeeded(InspectorError):

@@ -62,6 +62,7 @@ def test_everything_that_is_imported_is_declared() -> None:
         "cli/demo": "demo",
         "edge/camera/genicam": "genicam",
         "dashboard": "dashboard",
+        "assist": "assist",
     }
     for path in PACKAGE.rglob("*.py"):
         part = path.relative_to(PACKAGE).with_suffix("").as_posix()

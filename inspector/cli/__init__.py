@@ -28,6 +28,7 @@ VERBS = {
     "inspect": "Judge pictures and print one JSON line for each.",
     "trace": "Show what a verdict looked at: picture, reports, words.",
     "reports": "Import, list and search historical QC reports.",
+    "assist": "Answer a spoken or typed question about a station, from its log, its reports and its model.",
     "log": "Query a station's log of verdicts, back it up, salvage it.",
     "dashboard": "Serve a dashboard of stations to browsers.",
     "train": "Train and export a model.",

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from inspector.core.decision import DecisionCalibration
 from inspector.core.label import LabelSet, Severity
 from inspector.core.region import Region
+from inspector.settings.assist_options import AssistSection
 from inspector.settings.base import File, Name, Section, Share, Span, Texts
 from inspector.settings.cameras import CameraSection
 from inspector.settings.log_options import HealthSection, LogSection
@@ -200,6 +201,7 @@ class StationSettings(Section):
         description="Optional outputs over MQTT. They have a connection of their own and never hold up a result.",
     )
     health: HealthSection = Field(default_factory=HealthSection, description="Life signs.")
+    assist: AssistSection = Field(default_factory=AssistSection, description="The assistant: docs/assist.md. The daemon reads none of it.")
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "StationSettings":

@@ -28,9 +28,9 @@ LearnerT = TypeVar("LearnerT", bound=VisitLearner)
 _BATCH = 16
 _PROBE_SHARE, _PROBE_STEPS = 0.2, 300
 """Share of that time, and steps at most, in which only the classifier on top learns."""
-_RATE, _DEEP_RATE = 3e-4, 1e-3
-_TOWER_EPOCHS = 12
-"""Passes over the pictures in which the tower learns, at most. Its best weights come when the rate has fallen: stopping earlier costs."""
+_RATE, _DEEP_RATE = 1e-4, 1e-3
+_TOWER_EPOCHS, _DEEP_EPOCHS = 8, 12
+"""Passes over the pictures in which the upper blocks or the whole tower learn, at most. The best weights come when the rate has fallen."""
 _PLAIN = {"visits": 1, "visit_size": 32, "without_reports": 1.0, "swapped_reports": 0.0, "blind_start": 0.0, "blind": 0.0, "mixing": 0.0}
 """What the recipe says of the language model does not hold for a plain classifier: it reads no reports."""
 
@@ -64,7 +64,7 @@ def learn_to_see(start: Start, recipe: Recipe, pools: Pools, work: Path, console
     classifier = PlainClassifier(start.model.upper, len(pools.train.labels.names), start.trunk if recipe.deep else None)
     plain = recipe.model_copy(update=_PLAIN | {"learning_rate": _DEEP_RATE if recipe.deep else _RATE})
     visits = LotVisits(replace(pools.train, dropout=recipe.dropout), even_groups=recipe.even_groups)
-    tower_steps = max(_TOWER_EPOCHS * len(pools.train.pictures) // plain.visit_size, _PROBE_STEPS)
+    tower_steps = max((_DEEP_EPOCHS if recipe.deep else _TOWER_EPOCHS) * len(pools.train.pictures) // plain.visit_size, _PROBE_STEPS)
     scores, weights = [], []
     for name, share, steps in (("top", _PROBE_SHARE, _PROBE_STEPS), ("tower", 1 - _PROBE_SHARE, tower_steps)):
         for part in tower:
