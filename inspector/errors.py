@@ -14,8 +14,10 @@
     |-- LogError            the log cannot be opened, read or written
     |   |-- DiskFull        its disk has no room left
     |   `-- LogDamaged      its file is damaged
+    |-- AssistError         the assistant cannot hear or see what it was given
     |-- RestartNeeded       the daemon has stopped in order and asks to be started anew
-    `-- PublishError        a message cannot be published
+    |-- PublishError        a message cannot be published
+    `-- DashboardError      the dashboard cannot be served
 
 Every message names the file, key or topic, what was expected and what to do.
 """
@@ -83,9 +85,17 @@ class LogDamaged(LogError):
     """The log's file is damaged; the next start of the daemon sets it aside and copies what can be read."""
 
 
+class AssistError(InspectorError):
+    """The assistant cannot hear, see or look up what it was asked."""
+
+
 class RestartNeeded(InspectorError):
     """The daemon has stopped in order, with everything logged, and asks whoever started it to start it anew."""
 
 
 class PublishError(InspectorError):
     """A message cannot be published."""
+
+
+class DashboardError(InspectorError):
+    """The dashboard cannot be served: its users, its address or its stations."""

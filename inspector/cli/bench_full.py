@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from inspector.bench_full import FullCost
+    from inspector.bench.full import FullCost
     from inspector.training.full_model.cost import TeachingCost
 
 
@@ -24,8 +24,8 @@ def bench_full(root: Path, full: str, precision: str, verdicts: int, *, limit_gi
     from rich.console import Console  # noqa: PLC0415 - quick --help
     from rich.table import Table  # noqa: PLC0415 - as above
 
-    from inspector.bench import machine  # noqa: PLC0415 - as above
-    from inspector.bench_full import measure_full  # noqa: PLC0415 - as above
+    from inspector.bench.full import measure_full  # noqa: PLC0415 - as above
+    from inspector.bench.machine import machine  # noqa: PLC0415 - as above
     from inspector.settings import ModelSection  # noqa: PLC0415 - as above
     from inspector.vlm.full_checkpoint import MODEL_TYPES  # noqa: PLC0415 - as above
 
@@ -55,7 +55,7 @@ def bench_full(root: Path, full: str, precision: str, verdicts: int, *, limit_gi
 @contextmanager
 def _folder(root: Path, full: str, console: "Console") -> Iterator[Path]:
     """Yield the folder to measure; true sizes are written for the while."""
-    from inspector.bench_full import write_true_shape  # noqa: PLC0415 - quick --help
+    from inspector.bench.full import write_true_shape  # noqa: PLC0415 - quick --help
     from inspector.vlm.full_checkpoint import MODEL_TYPES  # noqa: PLC0415 - as above
 
     if full not in MODEL_TYPES:
@@ -83,7 +83,7 @@ def _limit(gib: float | None) -> None:
 
 def _rows(cost: "FullCost") -> list[tuple[str, str]]:
     """Return what verdicts cost, a line each."""
-    from inspector.bench_full import FREE_TOKENS  # noqa: PLC0415 - quick --help
+    from inspector.bench.full import FREE_TOKENS  # noqa: PLC0415 - quick --help
 
     return [
         ("load, s", f"{cost.load_s:.1f}"),

@@ -180,7 +180,7 @@ def _learnt(
     from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
     from inspector.training.station_model.finishing import finish  # noqa: PLC0415 - as above
     from inspector.training.station_model.learning import Start, learn, station_pools  # noqa: PLC0415 - as above
-    from inspector.training.station_model.plan import left_for_learning_s, plan, product_recipe  # noqa: PLC0415 - as above
+    from inspector.training.station_model.plan import left_for_learning_s, plan, product_recipe, with_learnt_tower  # noqa: PLC0415 - as above
 
     began_s, section, (frames, beliefs) = time.monotonic(), settings.products[product], taught
     checkpoint, encode = opened_edge(settings, root)
@@ -188,6 +188,7 @@ def _learnt(
     pictures = [*known, *frames]
     wanted = product_recipe(section.label_set(), section.description or product, section.symmetry, pictures)
     recipe = plan(wanted, f"{settings.name}-{product}", pictures, wish, settings.reports.max_reports)
+    recipe = with_learnt_tower(recipe, pictures, wish)  # its teacher is the large model: the lower tower stays as it is
     torch.manual_seed(wish.seed)
     start = Start(checkpoint, *model_of(checkpoint))
     pools = station_pools(start, recipe, [*pictures, *labelled.of("val")], encode, work, console)
@@ -196,7 +197,7 @@ def _learnt(
     limit_s = left_for_learning_s(wish, time.monotonic() - began_s, len(labelled.of("val")))
     model = learn(start, recipe.model_copy(update={"limit_s": limit_s}), pools, work, console)
     checkpoint = finish(work / "fresh", start, model, recipe, product, pools, console)
-    return checkpoint, recipe.model_dump(mode="json", exclude={"limit_s"})
+    return checkpoint, {"recipe": recipe.model_dump(mode="json", exclude={"limit_s"})}
 
 
 def _side_by_side(teacher: str, teaching: "Judged", learnt: "Judged", frames: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspector.cli.models_export import export
 from inspector.cli.models_pull import pull
 from inspector.errors import CheckpointError, InspectorError
 from inspector.settings import CameraSection, ModelSection, StationSettings, read_station
@@ -25,6 +26,7 @@ def command() -> None:
 
 
 command.add_command(pull)
+command.add_command(export)
 
 
 @command.command("list")

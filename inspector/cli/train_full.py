@@ -43,7 +43,7 @@ def trained_full(
     fresh = training.finish(settings, pools, product, work)
     if model.precision != settings.model.precision:
         click.echo(f"note: taught in {model.precision}; the gate now looks at {settings.model.precision}, the station's", err=True)
-    return fresh, recipe.model_dump(mode="json", exclude=EDGE_ONLY)
+    return fresh, {"recipe": recipe.model_dump(mode="json", exclude=EDGE_ONLY)}
 
 
 def _encoder(settings: StationSettings, root: Path, checkpoint: "FullCheckpoint") -> "tuple[Encode, str]":

@@ -30,11 +30,15 @@ if TYPE_CHECKING:
     from inspector.vlm.full_checkpoint import AnyCheckpoint
 
 
-def train_station(root: Path, station: str, data: DataChoice, product: str | None, wish: "Wish", promise: "Promise") -> None:
+def train_station(
+    root: Path, station: str, data: DataChoice, product: str | None, wish: "Wish", promise: "Promise", *, with_reviewed: bool = False
+) -> None:
     """Train, export, calibrate, check and install; the model in place stays until all of it has passed."""
     from rich.console import Console  # noqa: PLC0415 - quick --help
 
     from inspector.cli.train_full import trained_full  # noqa: PLC0415 - as above
+    from inspector.edge.log import database_path  # noqa: PLC0415 - quick --help
+    from inspector.training.listing.reviewed import list_reviewed  # noqa: PLC0415 - as above
     from inspector.vlm.full_checkpoint import is_full  # noqa: PLC0415 - as above
 
     console = Console(stderr=True)
@@ -43,7 +47,10 @@ def train_station(root: Path, station: str, data: DataChoice, product: str | Non
     refuse_others(settings, product)
     work = root / "var" / station / "train"
     work.mkdir(parents=True, exist_ok=True)
-    labelled = data.read(settings.products[product].label_set(), work=work)
+    reviewed = list_reviewed(database_path(settings, root), station, product) if with_reviewed else []
+    if with_reviewed:
+        click.echo(f"{len(reviewed)} reviewed pictures stand beside those of {data.folder}")
+    labelled = data.read(settings.products[product].label_set(), work=work, reviewed=reviewed)
     work /= labelled.data_hash[:12]  # features and state belong to these pictures: others of the same name and size are not taken for them
     trained = trained_full if is_full(root / "models" / settings.model.checkpoint) else _trained
     trained_model = trained(settings, root, product, labelled, wish, work, console)
@@ -67,7 +74,7 @@ def settle(
     checkpoint, shaped_by = trained
     judged, calibration, lines = _calibrated(settings, root, product, labelled, checkpoint, promise, console)
     document = _tell_worth(root, settings, product, data, labelled, judged, checkpoint)
-    origin = {"seed": seed, "data_hash": labelled.data_hash, "recipe": shaped_by, "evaluation": document, **compare(judged)}
+    origin = {"seed": seed, "data_hash": labelled.data_hash, **shaped_by, "evaluation": document, **compare(judged)}
     (checkpoint.folder / "training.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
     for line in lines:
         click.echo(line)
@@ -88,13 +95,13 @@ def refuse_others(settings: StationSettings, product: str) -> None:
 def _trained(
     settings: StationSettings, root: Path, product: str, labelled: "Labelled", wish: "Wish", work: Path, console: "Console"
 ) -> "tuple[Checkpoint, dict[str, Any]]":
-    """Return the new checkpoint, which lies in the work folder, and what shaped it."""
+    """Return the new checkpoint, which lies in the work folder, and what shaped it: recipe, and how it compares with a plain classifier."""
     import torch  # noqa: PLC0415 - quick --help
 
     from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
     from inspector.training.station_model.finishing import finish  # noqa: PLC0415 - as above
-    from inspector.training.station_model.learning import Start, learn, station_pools  # noqa: PLC0415 - as above
-    from inspector.training.station_model.plan import left_for_learning_s, plan, product_recipe  # noqa: PLC0415 - as above
+    from inspector.training.station_model.learning import Start, compare, learn, learn_to_see, station_pools  # noqa: PLC0415 - as above
+    from inspector.training.station_model.plan import LEAST_S, left_for_learning_s, plan, product_recipe, seeing_share, with_learnt_tower  # noqa: PLC0415 - as above
 
     began_s, section = time.monotonic(), settings.products[product]
     checkpoint, encode = opened_edge(settings, root)
@@ -104,9 +111,18 @@ def _trained(
     start = Start(checkpoint, *model_of(checkpoint))
     pools = station_pools(start, recipe, labelled.pictures, encode, work, console)
     limit_s = left_for_learning_s(wish, time.monotonic() - began_s, len(labelled.of("val")))
-    model = learn(start, recipe.model_copy(update={"limit_s": limit_s}), pools, work, console)
-    checkpoint = finish(work / "fresh", start, model, recipe, product, pools, console)
-    return checkpoint, recipe.model_dump(mode="json", exclude={"limit_s"})
+    began_s = time.monotonic()
+    teacher = learn_to_see(start, recipe.model_copy(update={"limit_s": seeing_share(recipe) * limit_s}), pools, work, console)
+    if recipe.deep:  # the tower is another one now, and has learnt all it will
+        recipe = with_learnt_tower(recipe, labelled.of("train"), wish)
+        pools = station_pools(start, recipe, labelled.pictures, encode, work, console)
+    left_s = max(limit_s - (time.monotonic() - began_s), LEAST_S)
+    model = learn(start, recipe.model_copy(update={"limit_s": left_s}), pools, work, console, teacher=teacher)
+    seen = {"plain classifier": compare(teacher, pools), "language model": compare(model, pools)}
+    for name, found in seen.items():
+        console.log(f"{name} on {found.n} pictures of val, without reports: accuracy {found.accuracy:.4f}, macro-F1 {found.macro_f1:.4f}")
+    shaped_by = {"recipe": recipe.model_dump(mode="json", exclude={"limit_s"}), "comparison": {n: s.to_dict() for n, s in seen.items()}}
+    return finish(work / "fresh", start, model, recipe, product, pools, console), shaped_by
 
 
 def opened_edge(settings: StationSettings, root: Path) -> "tuple[Checkpoint, Encode]":

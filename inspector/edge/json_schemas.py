@@ -1,4 +1,4 @@
-"""The JSON Schemas (draft 2020-12) of the MQTT payloads and of ``inspector status --json``, as they are shipped in ``inspector/schemas``.
+"""The JSON Schemas (draft 2020-12) in ``inspector/schemas``: of the MQTT payloads and of the JSON of ``status`` and ``assist``.
 
 ``python -m inspector.edge.json_schemas`` writes them anew after a change to ``payload``; a test compares file and model.
 """
@@ -6,10 +6,12 @@
 import json
 from pathlib import Path
 
+from inspector.edge.assistance import AssistPayload
+from inspector.edge.asyncapi import document
 from inspector.edge.commands.payload import Command, ReplyPayload, command_models
 from inspector.edge.health.condition import ConditionPayload
 from inspector.edge.health.payload import MetricsPayload
-from inspector.edge.payload import EventPayload, Payload, ResultPayload, StatusPayload
+from inspector.edge.payload import EventPayload, Payload, ResultPayload, ReviewPayload, StatusPayload
 
 
 def schema_files() -> dict[str, str]:
@@ -18,11 +20,18 @@ def schema_files() -> dict[str, str]:
         "result.schema.json": _text(ResultPayload, "inspector.result/1"),
         "status.schema.json": _text(StatusPayload, "inspector.status/1"),
         "event.schema.json": _text(EventPayload, "inspector.event/1"),
+        "review.schema.json": _text(ReviewPayload, "inspector.review/1"),
         "metrics.schema.json": _text(MetricsPayload, "inspector.metrics/1"),
         "condition.schema.json": _text(ConditionPayload, "inspector.condition/1"),
+        "assist.schema.json": _text(AssistPayload, "inspector.assist/1"),
         "reply.schema.json": _text(ReplyPayload, "inspector.reply/1"),
         **{f"cmd-{verb}.schema.json": _text(model, f"inspector.cmd.{verb}/1") for verb, model in command_models().items()},
     }
+
+
+def asyncapi_text() -> str:
+    """Return the text of ``asyncapi.json``, which refers to the files beside it."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
 def schema_folder() -> Path:
@@ -31,8 +40,8 @@ def schema_folder() -> Path:
 
 
 def write_schemas(folder: Path) -> None:
-    """Write every schema file into a folder."""
-    for name, text in schema_files().items():
+    """Write every schema file, and the document that names their topics, into a folder."""
+    for name, text in {**schema_files(), "asyncapi.json": asyncapi_text()}.items():
         (folder / name).write_text(text, encoding="utf-8")
 
 

@@ -70,11 +70,13 @@ class ReportStore:
         encoder_revision: str,
         settings: ReportsSection,
         descriptions: Mapping[str, str] | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         """Open the database. ``descriptions`` holds each product in a few words. Raises ``LogError``."""
         self._path, self._encode, self._revision, self._settings = database_path, encode, encoder_revision, settings
         self._descriptions = dict(descriptions or {})
-        self._database = open_database(database_path)
+        self._database = open_database(database_path, read_only=read_only)
         self._queries: OrderedDict[str, Vectors] = OrderedDict()
         self._answers: OrderedDict[tuple[str, str, str | None, datetime], _Answer] = OrderedDict()
         self._mark: tuple[object, ...] = ()
@@ -124,6 +126,11 @@ class ReportStore:
             done, last = done + len(rows), rows[-1][0]
             if progress is not None:
                 progress(done, max(total, done))
+
+    def embed_new(self, report: Report) -> None:
+        """Embed one report that another connection has just stored: it takes part from now on. Raises ``LogError`` or ``ReportError``."""
+        self._store_vectors([report.report_id], self._encode([report.text]))
+        self._forget()
 
     def relevant(self, product: str, station: str, lot: str | None, before: datetime) -> tuple[tuple[Report, ...], Vectors]:
         """Return the best reports written before an instant (UTC), oldest first, and their (n, d) float32 unit vectors.

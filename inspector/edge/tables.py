@@ -155,3 +155,57 @@ NORMALITY = (
 
 CALIBRATION = "ALTER TABLE inspections ADD COLUMN calibration TEXT"
 """Thresholds and promise that a verdict stands under, as JSON; NULL: nothing was fitted, or no judgement. Migration 4."""
+
+TRACES = """
+CREATE TABLE traces (
+  inspection_id TEXT NOT NULL REFERENCES inspections (inspection_id) ON DELETE CASCADE,
+  region TEXT NOT NULL,
+  model TEXT NOT NULL,
+  traced_at TEXT NOT NULL,
+  label TEXT NOT NULL,
+  picture_share REAL NOT NULL,
+  reports_share REAL NOT NULL,
+  words_share REAL NOT NULL,
+  report_shares TEXT NOT NULL,
+  layer_shares TEXT NOT NULL,
+  PRIMARY KEY (inspection_id, region, model)
+)"""
+"""What a verdict looked at, written on demand; shares of the verdict token's attention. Migration 6."""
+
+NOT_PASSED = (
+    "CREATE INDEX inspections_not_passed ON inspections (station, inspected_at, disposition, label, lot) WHERE disposition != 'pass'"
+)
+"""What the dashboard counts, without the rows themselves. Migration 7."""
+
+REVIEWED = (
+    """
+CREATE TABLE reviewed (
+  review_id TEXT PRIMARY KEY,
+  station TEXT NOT NULL,
+  inspection_id TEXT NOT NULL,
+  seq INTEGER,
+  camera TEXT NOT NULL,
+  product TEXT NOT NULL,
+  lot TEXT,
+  part_id TEXT,
+  captured_at TEXT NOT NULL,
+  model TEXT NOT NULL,
+  judged_disposition TEXT NOT NULL,
+  judged_label TEXT,
+  judged_confidence REAL,
+  reviewer TEXT NOT NULL,
+  reviewed_at TEXT NOT NULL,
+  disposition TEXT NOT NULL CHECK (disposition IN ('pass', 'fail')),
+  label TEXT,
+  note TEXT NOT NULL,
+  x_px INTEGER,
+  y_px INTEGER,
+  width_px INTEGER,
+  height_px INTEGER,
+  report_id TEXT NOT NULL,
+  picture_path TEXT
+)""",
+    "CREATE INDEX reviewed_by_time ON reviewed (station, reviewed_at)",
+    "CREATE INDEX reviewed_by_inspection ON reviewed (inspection_id, reviewed_at)",
+)
+"""Every review that was signed, with what it speaks of: it outlives the verdict's row and picture. Migration 8."""

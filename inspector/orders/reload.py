@@ -28,7 +28,7 @@ class Rereading:
     """Set when it should be done, by SIGHUP."""
 
 
-_LIVE = ("station.product", "quality", "regions", "decision")
+_LIVE = ("station.product", "quality", "regions", "decision", "assist")
 """Keys of station.toml that take effect at once; with a section all that it holds."""
 
 

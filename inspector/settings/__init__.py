@@ -5,6 +5,7 @@ for each misspelt key. Relative paths in the file are taken from the station's f
 ``read_camera_calibration`` read the measured files beside it.
 """
 
+from inspector.settings.assist_options import PHONES, AssistSection
 from inspector.settings.base import Name, Section, Share
 from inspector.settings.calibration_files import (
     CameraTable,
@@ -39,6 +40,8 @@ from inspector.settings.sections import (
 from inspector.settings.station import parse_station, read_station, read_station_table, usable_parts
 
 __all__ = [
+    "PHONES",
+    "AssistSection",
     "CameraSection",
     "CameraTable",
     "CommandsSection",

@@ -128,9 +128,13 @@ def measure(judged: Judged, seed: int = 0) -> Measures:
 def difference(one: Judged, other: Judged, seed: int = 0) -> Rate:
     """Return by how much the accuracy of ``one`` is above that of ``other`` on the same pictures, -1..1, with its paired interval."""
     right = [np.nan_to_num(judged.posterior, nan=-1.0).argmax(1) == judged.truths for judged in (one, other)]
-    gain = right[0].astype(float) - right[1].astype(float)
-    drawn = [float(gain[chosen].mean()) for chosen in draws_of(one.groups, seed)]
-    return _interval(drawn, float(gain.mean()) if len(gain) else float("nan"))
+    return mean_over_groups(right[0].astype(float) - right[1].astype(float), one.groups, seed)
+
+
+def mean_over_groups(values: NDArray[np.float64], groups: tuple[str, ...], seed: int = 0) -> Rate:
+    """Return the mean of (n,) values with its 95 % interval over groups; NaN without any."""
+    drawn = [float(values[chosen].mean()) for chosen in draws_of(groups, seed)]
+    return _interval(drawn, float(values.mean()) if len(values) else float("nan"))
 
 
 def rate_of(hit: NDArray[np.bool_], among: NDArray[np.bool_], groups: tuple[str, ...], draws: list[NDArray[np.int64]]) -> Rate:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from inspector.errors import CheckpointError
-from inspector.settings import ModelSection
+from inspector.settings import ImageTokens, ModelSection
 from inspector.vlm.checkpoint import Checkpoint, revision_of, sha256
 
 MODEL_TYPES = ("minicpmv4_6", "minicpmv4_7")
@@ -113,12 +113,15 @@ def open_full(folder: Path, model: ModelSection) -> FullCheckpoint:
         raise CheckpointError("\n".join(faults))
     config, reports = _json(folder / "config.json"), folder / REPORTS
     encoder, report_width = _projector(reports, config) if reports.is_file() else ("", 0)
-    hashes = {path.name: _hash(path) for path in shaping_files(folder)}
+    hashes = {path.name: file_hash(path) for path in shaping_files(folder)}
     hashes |= {"image_tokens": model.image_tokens, "max_slices": str(model.max_slices)}
+    reading: dict[str, str] = {"precision": model.precision}
+    if model.vision == "onnx" and (record := graph_path(folder, model.image_tokens).with_suffix(".toml")).is_file():
+        reading["vision"] = file_hash(record)
     return FullCheckpoint(
         folder=folder,
         name=folder.resolve().name,
-        revision=revision_of(hashes | {"precision": model.precision}),
+        revision=revision_of(hashes | reading),
         source=revision_of(hashes),
         config=config,
         weights=tuple(_weights(folder)),
@@ -126,6 +129,11 @@ def open_full(folder: Path, model: ModelSection) -> FullCheckpoint:
         encoder=encoder,
         is_verified=(folder / ORIGIN).is_file(),
     )
+
+
+def graph_path(folder: Path, image_tokens: ImageTokens) -> Path:
+    """Return where a checkpoint's vision graph for a token mode lies; its record lies beside it, ending in .toml."""
+    return folder / "onnx" / f"vision-{image_tokens}.onnx"
 
 
 def verify_full(folder: Path) -> list[str]:
@@ -193,7 +201,7 @@ def _altered(folder: Path) -> Iterator[str]:
         file = folder / name
         if not file.is_file():
             yield f"{file}: the file is missing (sha256 should be {expected[:12]}...); {_COPY}"
-        elif (found := _hash(file)) != expected:
+        elif (found := file_hash(file)) != expected:
             yield f"{file}: sha256 {found[:12]}..., expected {expected[:12]}...; it is altered, fetch it anew: inspector models pull"
 
 
@@ -225,7 +233,7 @@ def _any(folder: Path, names: str) -> bool:
     return any((folder / name).is_file() for name in names.split("|"))
 
 
-def _hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file; gigabytes are read once as long as nobody touches the file."""
     status = path.stat()
     return _hash_of(path, status.st_size, status.st_mtime_ns)

@@ -13,7 +13,7 @@ from typing import get_args
 
 from inspector.errors import CheckpointError
 from inspector.settings import ModelSection, Precision
-from inspector.vlm.full_checkpoint import FullCheckpoint, tensor_sizes
+from inspector.vlm.full_checkpoint import FullCheckpoint, graph_path, tensor_sizes
 
 NOT_QUANTISED = ("model.vision_tower", "model.merger", "lm_head", "in_proj_a", "in_proj_b")
 """Modules that int8 and int4 leave in bfloat16, beside the embeddings: what pictures go through, the head that labels are read from, and
@@ -50,6 +50,9 @@ def plan_memory(checkpoint: FullCheckpoint, model: ModelSection, precision: Prec
     weights = int(sum(math.prod(shape) * (_BYTES[precision] if _is_quantised(name, shape) else plain) for name, shape in sizes.items()))
     work = _LIBRARIES + model.max_batch * _picture_bytes(checkpoint, model, plain) + _caches(checkpoint, model)
     read = sum(path.stat().st_size for path in checkpoint.weights) if on_cpu and precision in {"int8", "int4"} else 0
+    if model.vision == "onnx":  # the graph's own weights, beside those of torch that it is held against
+        path = graph_path(checkpoint.folder, model.image_tokens)
+        weights += sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
     return MemoryPlan(weights, int(work), weights + read + _LIBRARIES if read else 0)
 
 

@@ -14,8 +14,8 @@ from inspector.core.label import LabelSet
 from inspector.core.prediction import Prediction
 from inspector.errors import CheckpointError
 from inspector.settings import ModelSection
-from inspector.vlm.checkpoint import Checkpoint, open_checkpoint, verify
-from inspector.vlm.full_checkpoint import MODEL_TYPES, AnyCheckpoint, is_full, open_full, verify_full
+from inspector.vlm.checkpoint import Checkpoint, open_checkpoint, sha256, verify
+from inspector.vlm.full_checkpoint import MODEL_TYPES, AnyCheckpoint, FullCheckpoint, file_hash, is_full, open_full, verify_full
 from inspector.vlm.onnx_predictor import OnnxPredictor
 
 
@@ -24,6 +24,8 @@ class LabelledPredictor(Protocol):
 
     name: str
     """``name@revision`` of the checkpoint."""
+    standing: str
+    """How it was held against its source when it was opened; empty if that is the parity gate's business."""
 
     def check_labels(self, products: Mapping[str, LabelSet]) -> None:
         """Raise ``CheckpointError`` if a product's labels cannot be written or told apart."""
@@ -40,6 +42,13 @@ def open_any(folder: Path, model: ModelSection) -> AnyCheckpoint:
     if faults:
         raise CheckpointError("\n".join(faults))
     return open_full(folder, model) if is_full(folder) else open_checkpoint(folder)
+
+
+def weight_hashes(checkpoint: AnyCheckpoint) -> dict[str, str]:
+    """Return the SHA-256 of every file that holds weights, by file name."""
+    if isinstance(checkpoint, FullCheckpoint):
+        return {path.name: file_hash(path) for path in checkpoint.weights}
+    return {path.name: sha256(path) for part, path in checkpoint.files.items() if part != "tokenizer"}
 
 
 def verify_any(folder: Path) -> list[str]:

@@ -33,6 +33,7 @@ from inspector.vlm.memory_plan import PREFIXES_KEPT
 from inspector.vlm.picture_processor import FrameInput, PictureProcessor
 from inspector.vlm.prompt import SLOT, label_trie
 from inspector.vlm.report_projector import ReportProjector, load_projector
+from inspector.vlm.vision_side import GraphVision, TorchVision, VisionSide, hold_against_torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ class TorchPredictor:
         self.model: FullModel = load_full(checkpoint, model)
         self._most = model.max_batch
         self._mode = model.image_tokens
+        self._vision: VisionSide = TorchVision(self.model, self._mode)
+        self.standing = ""
+        if model.vision == "onnx":
+            graph = GraphVision(checkpoint, model, self.model.config)
+            told = hold_against_torch(graph, self._vision, self.processor, self.model.model.vision_tower.dtype)
+            self._vision, self.standing = graph, told
         self._head = self.model.get_output_embeddings().weight  # (V, D)
         self._projector: ReportProjector | None = None
         if checkpoint.encoder:
@@ -121,6 +128,13 @@ class TorchPredictor:
             )
         return str(self.processor.tokenizer.decode(written[0, ids.shape[1] :]))
 
+    def read_along(self, image: Image, context: Context) -> tuple[FullPrompt, FrameInput, NDArray[np.float64]]:
+        """Return prompt, frame and (K,) posterior of one picture, for whoever listens to the layers while it is judged."""
+        with torch.inference_mode():
+            prefix = self._prefix(context)
+            logits = self.edge_logits(prefix, [image], {"vision": 0.0, "decode": 0.0})
+        return prefix.prompt, self.processor.frame(image, prefix.prompt.tail), prefix.prompt.trie.posterior(logits.numpy())[0]
+
     def peak_bytes(self) -> int:
         """Return the most memory that was in use: on the GPU, or of this process."""
         if self.model.device.type == "cuda":
@@ -152,10 +166,8 @@ class TorchPredictor:
 
     def see(self, frames: Sequence[FrameInput]) -> torch.Tensor:
         """Return the (B, I, D) image slots of frames of one layout: the vision tower's and the merger's part."""
-        device = self.model.device
-        patches = torch.cat([frame.patches for frame in frames], -1).to(device)  # (1, 3, patch, B * N * patch)
-        grids = torch.cat([frame.grids for frame in frames]).to(device)  # (B * n, 2)
-        slots = torch.cat(self.model.model.get_image_features(patches, grids, downsample_mode=self._mode).pooler_output)
+        patches = torch.cat([frame.patches for frame in frames], -1)  # (1, 3, patch, B * N * patch)
+        slots = self._vision.slots(patches, torch.cat([frame.grids for frame in frames]))  # (B * I, D)
         return slots.view(len(frames), -1, slots.shape[-1])
 
     def posterior(self, context: Context, frame: FrameInput, slots: torch.Tensor) -> NDArray[np.float64]:

@@ -144,3 +144,22 @@ def test_the_telegraf_file_names_fields_that_a_result_has() -> None:
     names = {entry["path"] for kind in ("tag", "field") for entry in parser[kind]} | {parser["timestamp_path"]}
     assert names <= {field.alias or name for name, field in ResultPayload.model_fields.items()}
     assert (table["qos"], table["persistent_session"], bool(table["client_id"])) == (1, True, True)
+
+
+def test_the_plc_recipe_of_the_integrators_page_lets_only_ok_of_a_real_part_through() -> None:
+    if shutil.which("node") is None:
+        pytest.skip("Node.js is not installed")
+    page = (Path(__file__).parents[2] / "docs/integrator.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- test: plc -->\n```js\n(.*?)```", page, re.DOTALL)
+    assert found
+    evaluations = ["OK", "NotOK", "NotDecidable", "Undefined", "new word"]
+    program = f"""
+        const kept = {{}}, flow = {{get: key => kept[key], set: (key, value) => {{ kept[key] = value; }}}};
+        const body = new Function('msg', 'flow', {json.dumps(found[1])});
+        const out = {json.dumps(evaluations)}.map(evaluation => body({{payload: {{evaluation, seq: 1, part_id: 'P',
+        is_simulated: false}}}}, flow));
+        out.push(body({{payload: {{evaluation: 'OK', seq: 1, part_id: 'P', is_simulated: true}}}}, flow));
+        console.log(JSON.stringify(out.map(msg => [msg.payload.code, msg.payload.beat])));
+    """
+    done = subprocess.run(["node", "-e", program], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [[1, True], [2, False], [3, True], [0, False], [0, True], [0, False]]

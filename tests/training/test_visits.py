@@ -48,8 +48,16 @@ class SpyPool(Pool):
 
     asked: list[Told]
 
-    def visit(self, members: NDArray[np.int64], told: NDArray[np.int64], rng: np.random.Generator, *, blind: bool) -> Visit:
-        visit = Pool.visit(self, members, told, rng, blind=blind)
+    def visit(
+        self,
+        members: NDArray[np.int64],
+        told: NDArray[np.int64],
+        rng: np.random.Generator,
+        *,
+        blind: bool,
+        prior: NDArray[np.float64] | None = None,
+    ) -> Visit:
+        visit = Pool.visit(self, members, told, rng, blind=blind, prior=prior)
         self.asked.append(Told(visit, members, told, blind))
         return visit
 
@@ -182,3 +190,31 @@ def test_pictures_near_a_change_of_label_are_drawn_more_often(tiny: Tiny) -> Non
     anchors = [int(case.members[-1]) for case in drawn(PositionVisits(pool_of(pictures, tiny)), "none", count=600)]
     near, far = (np.mean([anchors.count(day) for day in days]) for days in (range(16, 24), (*range(12), *range(26, 30))))
     assert near > 2 * far > 0
+
+
+def test_large_groups_are_drawn_less_often_than_their_size_says(tiny: Tiny) -> None:
+    pictures = [Picture(Path(f"{i}.png"), "good" if i < 20 else "scale", "train", "many" if i < 16 else f"g{i}") for i in range(40)]
+    seen: dict[bool, float] = {}
+    for even in (False, True):
+        cases = list(drawn(LotVisits(pool_of(pictures, tiny), even_groups=even), "none", count=300))
+        members = np.concatenate([case.members for case in cases])
+        seen[even] = float((members < 16).sum() / (members < 20).sum())
+    assert seen[False] == pytest.approx(0.8, abs=0.06), "16 of 20 pictures"
+    assert seen[True] == pytest.approx(0.5, abs=0.08), "4 of 4 + 1 + 1 + 1 + 1 roots"
+
+
+def test_reports_of_a_lot_are_worth_what_bayes_rule_says(tiny: Tiny) -> None:
+    pictures = [Picture(Path(f"{i}.png"), "good" if i < 20 else "scale", "train", f"g{i}") for i in range(40)]
+    pool = pool_of(pictures, tiny)
+    told = np.array([0, 1, 25])
+    plain = LotVisits(pool, swapped=0.0)._prior(told, blind=False)
+    half = LotVisits(pool, swapped=0.5)
+    ok, scratch = (LABELS.names.index(name) for name in ("good", "scale"))
+    total = 3 + 0.35 * len(LABELS.names)
+    assert plain[ok] == pytest.approx(2.35 / total)
+    assert plain[scratch] == pytest.approx(1.35 / total)
+    assert half._prior(told, blind=False)[ok] == pytest.approx(0.5 * 2.35 / total + 0.5 / len(LABELS.names)), (
+        "half of them are another lot's"
+    )
+    assert half._prior(told, blind=True)[ok] == pytest.approx(2.35 / total), "blind visits are never swapped"
+    assert half._prior(told[:0], blind=False) == pytest.approx(np.full(len(LABELS.names), 1 / len(LABELS.names)))

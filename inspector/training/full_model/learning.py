@@ -85,7 +85,7 @@ class FullTraining:
         product = next(iter(self.recipe.products.values()))
         self.projector = self._fresh_projector(pools.train) if self.encoder else None
         learner = FullLearner(self.predictor, self.adapters, self.projector)
-        visits = (PositionVisits[FullVisit] if product.has_times else LotVisits[FullVisit])(pools.train)
+        visits = PositionVisits[FullVisit](pools.train) if product.has_times else LotVisits[FullVisit](pools.train, even_groups=True)
         every = max(len(pools.train.pictures) // (2 * self.recipe.visits * self.recipe.visit_size), 30)
         check: Check[FullLearner] = Check(every, lambda _: measure(self.predictor, pools.val, product.description))
         state = work / f"{self.checkpoint.revision}-{self._key(pools)}.state.pt"

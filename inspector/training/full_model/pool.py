@@ -87,7 +87,15 @@ class FullPool:
         """(n,) index of each picture's label."""
         return np.array([self.labels.names.index(picture.label) for picture in self.pictures], np.int64)
 
-    def visit(self, members: NDArray[np.int64], told: NDArray[np.int64], rng: np.random.Generator, *, blind: bool) -> FullVisit:
+    def visit(
+        self,
+        members: NDArray[np.int64],
+        told: NDArray[np.int64],
+        rng: np.random.Generator,
+        *,
+        blind: bool,
+        prior: NDArray[np.float64] | None = None,  # noqa: ARG002 - nobody teaches a full model: it learns the true labels
+    ) -> FullVisit:
         """Return the visit of the pictures ``members`` with reports about the pictures ``told``, oldest first."""
         phrasing = rng.integers(self.vectors.shape[1], size=len(told))
         vectors = torch.from_numpy(self.vectors[told, phrasing])
