@@ -47,7 +47,7 @@ def test_visits_are_drawn_where_a_label_has_no_picture_and_carry_their_beliefs(
     prompts = [build_prompt(tiny.tokenizer, "strip", tiny.labels, count) for count in range(3)]
     features = rng.normal(size=(12, 1, 272, 8, 8)).astype(np.float16)
     beliefs = rng.dirichlet(np.ones(4), size=12).astype(np.float32)
-    pool = Pool(tiny.labels, pictures, features, prompts, rng.normal(size=(12, 2, 384)).astype(np.float32), beliefs)
+    pool = Pool(tiny.labels, pictures, features, prompts, rng.normal(size=(12, 2, 384)).astype(np.float32), beliefs=beliefs)
     seen = set()
     for _ in range(20):
         drawn = kind(pool).draw(rng, 4, "true", blind=False)

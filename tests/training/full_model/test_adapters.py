@@ -1,6 +1,7 @@
 """Adapters on tiny models of the true classes: where they sit, that they learn, and that merging changes no answer."""
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from peft import PeftModel
+from peft.tuners.lora import Linear
 from safetensors.torch import load_file, save_file
 
 from inspector.core.frame import Image
@@ -19,9 +21,11 @@ from inspector.training.full_model.plan import refuse_too_large_to_train, traini
 from inspector.training.full_model.pool import FullVisit, Seen
 from inspector.vlm.full_checkpoint import open_full
 from inspector.vlm.full_prompt import build_full_prompt
+from inspector.vlm.parity import MAX_SHIFT
+from inspector.vlm.random_full import TINY, write_random_full
 from inspector.vlm.report_projector import ReportProjector
 from inspector.vlm.torch_predictor import TorchPredictor
-from tests.full_kit import LABELS, context, open_tiny_full, section, unit_vectors, write_tiny_full
+from tests.full_kit import ENCODER, LABELS, context, open_tiny_full, section, unit_vectors, write_tiny_full
 from tests.station_kit import picture
 
 MODEL_TYPES = ("minicpmv4_6", "minicpmv4_7")
@@ -87,6 +91,21 @@ def test_a_merged_model_answers_as_the_one_with_adapters_and_leaves_all_else_to_
     again = write_tiny_full(tmp_path / "again", folder.name)
     merge(model, predictor.checkpoint, again)
     assert (again / "model.safetensors").read_bytes() == (merged / "model.safetensors").read_bytes()
+
+
+def test_in_bfloat16_files_are_rounded_once_and_the_answer_stays_within_the_gate(folder: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    write_random_full(half, folder.name, TINY, dtype=torch.bfloat16, encoder=ENCODER)
+    predictor = open_tiny_full(half, precision="bfloat16")
+    model = shaken(adapted(predictor.model, predictor.checkpoint))
+    predictor.forget()
+    beside = scores(predictor, IMAGES)
+    merged = Path(shutil.copytree(half, tmp_path / "merged"))
+    merge(model, predictor.checkpoint, merged)
+    assert np.abs(scores(open_tiny_full(merged, precision="bfloat16"), IMAGES) - beside).max() < MAX_SHIFT
+    name, layer = next((name, module) for name, module in predictor.model.named_modules() if isinstance(module, Linear))
+    exact = load_file(half / "model.safetensors")[f"{name}.weight"].float() + layer.get_delta_weight("default")
+    assert torch.equal(load_file(merged / "model.safetensors")[f"{name}.weight"], exact.bfloat16())
 
 
 def test_weights_in_several_files_are_merged_file_by_file(folder: Path, tmp_path: Path) -> None:
