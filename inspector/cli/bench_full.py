@@ -15,8 +15,8 @@ def bench_full(root: Path, full: str, precision: str, verdicts: int, *, as_json:
     from rich.console import Console  # noqa: PLC0415 - quick --help
     from rich.table import Table  # noqa: PLC0415 - as above
 
-    from inspector.bench import machine  # noqa: PLC0415 - as above
-    from inspector.bench_full import FREE_TOKENS, measure_full, write_true_shape  # noqa: PLC0415 - as above
+    from inspector.bench.full import FREE_TOKENS, measure_full, write_true_shape  # noqa: PLC0415 - as above
+    from inspector.bench.machine import machine  # noqa: PLC0415 - as above
     from inspector.settings import ModelSection  # noqa: PLC0415 - as above
     from inspector.vlm.full_checkpoint import MODEL_TYPES  # noqa: PLC0415 - as above
 

@@ -1,5 +1,6 @@
 """``inspector evaluate``: what a station's verdicts are worth, measured on labelled pictures that it has not learnt from."""
 
+import functools
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ FEW_GROUPS = 20
     help="Judge four times: with the reports, without, with another part's, with another product's; say what they are worth.",
 )
 @click.option("--attention", is_flag=True, help="Trace instead: does a telling report get more attention than one that says nothing of it?")
+@click.option("--simulate-lots", is_flag=True, help="With --ablate: reports are written about made-up lots whose true labels are known.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for page and pictures. Default: var/STATION/evaluate."
 )
@@ -51,6 +53,7 @@ def command(
     no_reports: bool,
     ablate: str | None,
     attention: bool,
+    simulate_lots: bool,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -68,8 +71,12 @@ def command(
     if ablate is not None or attention:
         if no_reports or (ablate is not None and attention):
             raise click.UsageError("--ablate reports and --attention choose the reports themselves: give one of them, without --no-reports")
-        _about_reports(ablate)(settings, root, product, labelled.pictures, folder, as_json=as_json)
+        if attention and simulate_lots:
+            raise click.UsageError("--simulate-lots belongs to --ablate reports; give both or none")
+        _about_reports(ablate, simulate=simulate_lots)(settings, root, product, labelled.pictures, folder, as_json=as_json)
         return
+    if simulate_lots:
+        raise click.UsageError("--simulate-lots belongs to --ablate reports; give both or none")
     judged, model = _judged(settings, root, product, labelled.pictures, use_reports=not no_reports)
     facts = facts_of(settings, product, split, data, labelled, model, use_reports=not no_reports)
     measures, document = write_evaluation(folder, judged, facts)
@@ -80,12 +87,12 @@ def command(
     click.echo(f"page: {folder / 'evaluation.html'}")
 
 
-def _about_reports(ablate: str | None) -> "Callable[..., None]":
+def _about_reports(ablate: str | None, *, simulate: bool) -> "Callable[..., None]":
     """Return what is measured instead of the verdicts: the ablation of reports, or the attention that they get."""
     if ablate is not None:
         from inspector.cli.evaluate_ablation import evaluate_ablation  # noqa: PLC0415 - quick --help
 
-        return evaluate_ablation
+        return functools.partial(evaluate_ablation, simulate=simulate)
     from inspector.cli.evaluate_attention import evaluate_attention  # noqa: PLC0415 - as above
 
     return evaluate_attention

@@ -17,7 +17,7 @@ from inspector.settings import StationSettings, read_station
 if TYPE_CHECKING:
     from inspector.core.inspection import Inspection
     from inspector.training.trace_page import TracedRegion
-    from inspector.vlm.opening import AnyCheckpoint
+    from inspector.vlm.full_checkpoint import AnyCheckpoint
 
 _WORDS_SHOWN = 6
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from inspector.pipeline import Pipeline
     from inspector.training.trace import Tracing
     from inspector.training.trace_page import TracedRegion
-    from inspector.vlm.opening import AnyCheckpoint
+    from inspector.vlm.full_checkpoint import AnyCheckpoint
 
 
 @dataclass(frozen=True, slots=True)

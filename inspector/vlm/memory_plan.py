@@ -58,15 +58,15 @@ def plan_memory(checkpoint: FullCheckpoint, model: ModelSection, precision: Prec
 
 def refuse_too_large(checkpoint: FullCheckpoint, model: ModelSection, free_bytes: int, *, on_cpu: bool = True) -> None:
     """Raise ``CheckpointError`` with advice if the checkpoint needs more than is allowed or free."""
-    limit, reason = free_bytes, f"{'this machine' if on_cpu else 'the GPU'} has {_gigabytes(free_bytes)} free"
+    limit, reason = free_bytes, f"{'this machine' if on_cpu else 'the GPU'} has {gigabytes(free_bytes)} free"
     if model.max_memory_bytes and model.max_memory_bytes < free_bytes:
-        limit, reason = model.max_memory_bytes, f"model.max_memory_bytes is {_gigabytes(model.max_memory_bytes)}"
+        limit, reason = model.max_memory_bytes, f"model.max_memory_bytes is {gigabytes(model.max_memory_bytes)}"
     plan = plan_memory(checkpoint, model, model.precision, on_cpu=on_cpu)
     if plan.total_bytes <= limit:
         return
     raise CheckpointError(
-        f"{checkpoint.folder}: needs about {_gigabytes(plan.total_bytes)} in {model.precision} (weights {_gigabytes(plan.weights_bytes)},"
-        f" work {_gigabytes(plan.work_bytes)}{_while_loading(plan)}), {reason}; {_advice(checkpoint, model, limit, on_cpu=on_cpu)}"
+        f"{checkpoint.folder}: needs about {gigabytes(plan.total_bytes)} in {model.precision} (weights {gigabytes(plan.weights_bytes)},"
+        f" work {gigabytes(plan.work_bytes)}{_while_loading(plan)}), {reason}; {_advice(checkpoint, model, limit, on_cpu=on_cpu)}"
     )
 
 
@@ -89,6 +89,18 @@ def host_free_bytes() -> int:
     return max(min(free), 0)
 
 
+def gigabytes(count: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{count / 1e9:.1f} GB"
+
+
+def picture_patches(checkpoint: FullCheckpoint, model: ModelSection) -> int:
+    """Return the patches of a picture that is cut into as many slices as ``model.max_slices`` allows."""
+    patch, side = checkpoint.config.get("vision_config", {}).get("patch_size", 14), checkpoint.config.get("image_size", 448)
+    slices = 1 if model.max_slices == 1 else model.max_slices + 1  # the whole picture is seen beside its slices
+    return int(slices * (side // patch) ** 2)
+
+
 def _is_quantised(name: str, shape: tuple[int, ...]) -> bool:
     kept = {module.rpartition(".")[2] for module in NOT_QUANTISED} | {"embed_tokens"}
     return len(shape) == 2 and name.endswith(".weight") and not kept & set(name.split("."))
@@ -97,11 +109,8 @@ def _is_quantised(name: str, shape: tuple[int, ...]) -> bool:
 def _picture_bytes(checkpoint: FullCheckpoint, model: ModelSection, plain: float) -> float:
     """Activations of one picture: what a layer of the vision tower holds for its patches, in the working precision and in float32."""
     vision = checkpoint.config.get("vision_config", {})
-    patch, side = vision.get("patch_size", 14), checkpoint.config.get("image_size", 448)
-    slices = 1 if model.max_slices == 1 else model.max_slices + 1  # the whole picture is seen beside its slices
-    patches = slices * (side // patch) ** 2
     held = 8 * vision.get("hidden_size", 1152) + 3 * vision.get("intermediate_size", 4304)
-    return patches * held * plain
+    return picture_patches(checkpoint, model) * held * plain
 
 
 def _caches(checkpoint: FullCheckpoint, model: ModelSection) -> int:
@@ -127,11 +136,7 @@ def _advice(checkpoint: FullCheckpoint, model: ModelSection, limit: int, *, on_c
 
 
 def _while_loading(plan: MemoryPlan) -> str:
-    return f", {_gigabytes(plan.loading_bytes)} while it is quantised" if plan.loading_bytes == plan.total_bytes else ""
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"
+    return f", {gigabytes(plan.loading_bytes)} while it is quantised" if plan.loading_bytes == plan.total_bytes else ""
 
 
 def _meminfo(key: str) -> int:

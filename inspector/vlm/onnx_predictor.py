@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -85,6 +86,7 @@ class OnnxPredictor:
             prefix = self._prefix(context)
             prefilled = time.perf_counter()
             pixels = self._pixels([image for _, image in images])
+            squared_at = time.perf_counter()
             slots, features = self._look(pixels) if context.normality is not None else (self._slots(pixels), None)
             seen = time.perf_counter()
             posterior = prefix.prompt.trie.posterior(self.edge_logits(prefix, slots))
@@ -99,7 +101,7 @@ class OnnxPredictor:
             Prediction(region, dict(zip(labels, map(float, row), strict=True)), ids, self.name, normality)
             for (region, _), row, normality in zip(images, posterior, found, strict=True)
         ]
-        stages = {"prefill": prefilled - started, "vision": seen - prefilled, "decode": decoded - seen}
+        stages = {"prefill": prefilled - started, "pixels": squared_at - prefilled, "vision": seen - squared_at, "decode": decoded - seen}
         if context.normality is not None:
             stages["normality"] = measured - decoded
         return predictions, {stage: 1e3 * seconds for stage, seconds in stages.items()}
@@ -154,18 +156,15 @@ class OnnxPredictor:
         """Return the (B, E) logits of the trie's edges for (B, I, D) image slots."""
         if not len(prefix.nodes):  # a single label: nothing to decide
             return np.zeros((len(slots), 0), np.float32)
-        tail = np.broadcast_to(prefix.tail, (len(slots), *prefix.tail.shape))
-        feeds = {
-            "embeds": np.concatenate([slots, tail], axis=1),
-            "positions": prefix.positions,
-            "bias": prefix.bias,
-            "past": prefix.past,
-            "nodes": prefix.nodes,
-        }
-        hidden = self._decoder.run(["hidden"], feeds)[0]  # (B, N, D)
+        hidden = self._decoder.run(["hidden"], _frame_feeds(prefix, slots))[0]  # (B, N, D)
         edges = hidden[:, prefix.prompt.trie.edge_nodes]  # (B, E, D)
         logits: NDArray[np.float32] = np.einsum("bed,ed->be", edges, prefix.head)
         return logits
+
+    def graph_inputs(self, image: Image, context: Context) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return what the graphs read for one picture (h, w, 3) with a prefix in the cache: {part: {input: array}}."""
+        pixels = self._pixels([image])
+        return {"vision": {"pixels": pixels}, "decoder": _frame_feeds(self._prefix(context), self._slots(pixels))}
 
     def _prefix(self, context: Context) -> Prefix:
         """Return the static prefix of a context, from the cache if it was seen lately."""
@@ -202,6 +201,18 @@ class OnnxPredictor:
     def _rows(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return float32 rows of the embedding table."""
         return self._embedding[ids].astype(np.float32)
+
+
+def _frame_feeds(prefix: Prefix, slots: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Return what the decoder reads for (B, I, D) image slots."""
+    tail = np.broadcast_to(prefix.tail, (len(slots), *prefix.tail.shape))
+    return {
+        "embeds": np.concatenate([slots, tail], axis=1),
+        "positions": prefix.positions,
+        "bias": prefix.bias,
+        "past": prefix.past,
+        "nodes": prefix.nodes,
+    }
 
 
 def _windows(side: int) -> NDArray[np.bool_]:

@@ -13,16 +13,27 @@ import onnxruntime as ort
 from inspector.errors import CheckpointError
 
 
+def session_options(threads: int) -> ort.SessionOptions:
+    """Return how graphs are run on ``threads`` threads.
+
+    Threads that have nothing to do sleep instead of spinning: each graph has a pool of its own, and the spinning pool of one takes the
+    core on which the next one, the log or the broker wants to work.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 def open_graph(path: Path, providers: Sequence[str], threads: int, *, graph: bytes | None = None) -> ort.InferenceSession:
     """Open the graph in a file, or its altered bytes ``graph``. Raises ``CheckpointError`` if it or a provider cannot be used."""
     available = ort.get_available_providers()
     unknown = [name for name in providers if name not in available]
     if unknown:
         raise CheckpointError(f"model.providers: {unknown[0]!r} is not in this build of ONNX Runtime; available: {', '.join(available)}")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options = session_options(threads)
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:
         session = ort.InferenceSession(str(path) if graph is None else graph, options, providers=list(providers))

@@ -6,7 +6,7 @@ torch and transformers are imported for a full MiniCPM-V alone, and only when it
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from inspector.core.context import Context
 from inspector.core.frame import Image
@@ -15,10 +15,8 @@ from inspector.core.prediction import Prediction
 from inspector.errors import CheckpointError
 from inspector.settings import ModelSection
 from inspector.vlm.checkpoint import Checkpoint, open_checkpoint, sha256, verify
-from inspector.vlm.full_checkpoint import MODEL_TYPES, FullCheckpoint, file_hash, is_full, open_full, verify_full
+from inspector.vlm.full_checkpoint import MODEL_TYPES, AnyCheckpoint, FullCheckpoint, file_hash, is_full, open_full, verify_full
 from inspector.vlm.onnx_predictor import OnnxPredictor
-
-AnyCheckpoint: TypeAlias = Checkpoint | FullCheckpoint
 
 
 class LabelledPredictor(Protocol):
