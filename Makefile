@@ -79,5 +79,5 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.torch
-	@.ci/install "$(VENV)" "$(TORCH)" train,demo,dev
+	@.ci/install "$(VENV)" "$(TORCH)" train,demo,dashboard,dev
 	@touch $@

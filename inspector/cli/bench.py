@@ -33,6 +33,10 @@ from inspector.settings import Precision
 @click.option(
     "--reports", default=100_000, show_default=True, type=click.IntRange(min=100), help="With --growth: reports of the full store."
 )
+@click.option("--teach", is_flag=True, help="With --full: memory and time of one step of teaching instead of verdicts.")
+@click.option(
+    "--limit-gib", type=click.FloatRange(min=0.5), help="With --full: the kernel gives this process no more address space than so many GiB."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of the card.")
 @click.pass_context
 def command(
@@ -49,6 +53,8 @@ def command(
     full: str | None,
     precision: str,
     reports: int,
+    teach: bool,
+    limit_gib: float | None,
     as_json: bool,
 ) -> None:
     """Measure STATION: capture to committed row and to the broker's acknowledgement, throttled and flat out, split into stages.
@@ -58,8 +64,11 @@ def command(
     """
     root: Path = ctx.obj
     if full is not None:
-        bench_full(root, full, precision, min(frames, 5), as_json=as_json)
-    elif log_alone:
+        bench_full(root, full, precision, min(frames, 5), limit_gib=limit_gib, teach=teach, as_json=as_json)
+        return
+    if teach or limit_gib is not None:
+        raise click.UsageError("--teach and --limit-gib measure a full MiniCPM-V: name it with --full")
+    if log_alone:
         bench_log_alone(root, rows, max(frames, 1000), as_json=as_json)
     elif growth:
         bench_growth(root, station, (reports, rows), picture_size(size), as_json=as_json)

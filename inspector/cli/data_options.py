@@ -18,6 +18,7 @@ from inspector.core.label import LabelSet
 if TYPE_CHECKING:
     from inspector.training.groups import GroupRule
     from inspector.training.labelled_folder import Labelled
+    from inspector.training.listing import Listed
 
 _OPTIONS = (
     click.option("--groups-csv", type=click.Path(dir_okay=False, path_type=Path), help="Table with file,group[,lot,taken_at]."),
@@ -50,6 +51,7 @@ class DataChoice:
         split: Literal["train", "val", "test"] | None = None,
         needed: Collection[str] | None = None,
         work: Path | None = None,
+        reviewed: "Sequence[Listed]" = (),
     ) -> "Labelled":
         """Read the pictures, with progress and the first notes on stderr. Raises ``DataError``; see ``read_labelled``."""
         from rich.console import Console  # noqa: PLC0415 - quick --help
@@ -67,6 +69,7 @@ class DataChoice:
             work=work,
             console=console,
             only=labels.good if self.loose else None,
+            reviewed=reviewed,
         )
         for line in labelled.few_notes():
             click.echo(f"note: {line}", err=True)

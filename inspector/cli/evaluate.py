@@ -36,8 +36,8 @@ FEW_GROUPS = 20
     type=click.Choice(("reports",)),
     help="Judge four times: with the reports, without, with another part's, with another product's; say what they are worth.",
 )
-@click.option("--attention", is_flag=True, help="Trace instead: does a telling report get more attention than one that says nothing of it?")
 @click.option("--simulate-lots", is_flag=True, help="With --ablate: reports are written about made-up lots whose true labels are known.")
+@click.option("--attention", is_flag=True, help="Trace instead: does a telling report get more attention than one that says nothing of it?")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for page and pictures. Default: var/STATION/evaluate."
 )
@@ -52,8 +52,8 @@ def command(
     product: str | None,
     no_reports: bool,
     ablate: str | None,
-    attention: bool,
     simulate_lots: bool,
+    attention: bool,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -68,15 +68,14 @@ def command(
     labelled = data.read(settings.products[product].label_set(), split=split, needed=())
     if not labelled.pictures:
         raise InspectorError(f"{data.folder}: no picture to evaluate with in {split}; docs/data.md shows how folders are laid out")
+    if simulate_lots and ablate is None:
+        raise click.UsageError("--simulate-lots belongs to --ablate reports; give both or none")
     if ablate is not None or attention:
         if no_reports or (ablate is not None and attention):
             raise click.UsageError("--ablate reports and --attention choose the reports themselves: give one of them, without --no-reports")
-        if attention and simulate_lots:
-            raise click.UsageError("--simulate-lots belongs to --ablate reports; give both or none")
-        _about_reports(ablate, simulate=simulate_lots)(settings, root, product, labelled.pictures, folder, as_json=as_json)
+        measured = _about_reports(ablate, simulate=simulate_lots)
+        measured(settings, root, product, labelled.pictures, folder, as_json=as_json)
         return
-    if simulate_lots:
-        raise click.UsageError("--simulate-lots belongs to --ablate reports; give both or none")
     judged, model = _judged(settings, root, product, labelled.pictures, use_reports=not no_reports)
     facts = facts_of(settings, product, split, data, labelled, model, use_reports=not no_reports)
     measures, document = write_evaluation(folder, judged, facts)

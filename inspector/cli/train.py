@@ -29,6 +29,7 @@ _OF_RECIPE = "Only with a recipe: "
 @click.option(
     "--confidence", type=click.FloatRange(0.5, 0.9999), default=0.9, show_default=True, help="Probability with which that promise holds."
 )
+@click.option("--reviewed", is_flag=True, help="Learn from the pictures, too, that people have reviewed on the dashboard.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help=_OF_RECIPE + "where the checkpoint goes.")
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path), help=_OF_RECIPE + "folder for base weights and features.")
 @click.option(
@@ -47,6 +48,7 @@ def command(
     seed: int,
     max_escape: float,
     confidence: float,
+    reviewed: bool,
     out: Path | None,
     work: Path | None,
     start: Path | None,
@@ -65,6 +67,8 @@ def command(
     if missing:
         raise CheckpointError(f"training needs the packages {', '.join(missing)}; install: pip install 'qc-inspector[train]'")
     if station.endswith(".toml"):
+        if reviewed:
+            raise click.UsageError("--reviewed speaks of a station's log; a recipe has none")
         _build(root, Path(station), data.folder, out, work, start, steps)
         return
     if given := [f"--{name}" for name, value in (("out", out), ("work", work), ("start", start), ("steps", steps)) if value is not None]:
@@ -73,7 +77,7 @@ def command(
     from inspector.training.decision_fit.fit import Wish as Promise  # noqa: PLC0415 - as above
     from inspector.training.station_model.plan import Wish  # noqa: PLC0415 - as above
 
-    train_station(root, station, data, product, Wish(minutes, seed), Promise(max_escape, confidence))
+    train_station(root, station, data, product, Wish(minutes, seed), Promise(max_escape, confidence), with_reviewed=reviewed)
 
 
 def _build(root: Path, recipe: Path, data: Path, out: Path | None, work: Path | None, start: Path | None, steps: int | None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from inspector.edge.commands.payload import Command, ReplyPayload, command_models
 from inspector.edge.health.condition import ConditionPayload
 from inspector.edge.health.payload import MetricsPayload
-from inspector.edge.payload import EventPayload, Payload, ResultPayload, StatusPayload
+from inspector.edge.payload import EventPayload, Payload, ResultPayload, ReviewPayload, StatusPayload
 
 
 def schema_files() -> dict[str, str]:
@@ -18,6 +18,7 @@ def schema_files() -> dict[str, str]:
         "result.schema.json": _text(ResultPayload, "inspector.result/1"),
         "status.schema.json": _text(StatusPayload, "inspector.status/1"),
         "event.schema.json": _text(EventPayload, "inspector.event/1"),
+        "review.schema.json": _text(ReviewPayload, "inspector.review/1"),
         "metrics.schema.json": _text(MetricsPayload, "inspector.metrics/1"),
         "condition.schema.json": _text(ConditionPayload, "inspector.condition/1"),
         "reply.schema.json": _text(ReplyPayload, "inspector.reply/1"),

@@ -17,6 +17,7 @@ from inspector.edge.instants import from_text, now, to_text
 from inspector.edge.outbox import Message, Outbox, Waiting
 from inspector.edge.rows import finding_rows, from_row, to_row
 from inspector.edge.schema import open_database, transaction
+from inspector.edge.settling import Settled, is_settled, settle
 from inspector.edge.sqlite_errors import as_log_error
 from inspector.settings import StationSettings
 
@@ -63,11 +64,11 @@ def database_path(settings: StationSettings, root: Path, environ: Mapping[str, s
 class Log:
     """The log of one station."""
 
-    def __init__(self, path: Path, station: str, *, read_only: bool = False, busy_timeout_ms: int = 5000) -> None:
-        """Open the log; create and migrate it first unless ``read_only``. Raises ``LogError``."""
+    def __init__(self, path: Path, station: str, *, read_only: bool = False, brief: bool = False, busy_timeout_ms: int = 5000) -> None:
+        """Open the log; create and migrate it first unless ``read_only``, or ``brief``: to be let go at once. Raises ``LogError``."""
         self.path = path
         self.station = station
-        self._database = open_database(path, read_only=read_only, busy_timeout_ms=busy_timeout_ms)
+        self._database = open_database(path, read_only=read_only, brief=brief, busy_timeout_ms=busy_timeout_ms)
         self.outbox = Outbox(self._database)
         """The messages that wait in this log; for the same thread."""
 
@@ -109,6 +110,16 @@ class Log:
             if message is not None:
                 self.outbox.put(message(event))
             return event
+
+    def settle(self, settled: Settled, message: Callable[[Settled], Message] | None = None) -> bool:
+        """Log a review, its report and the message about it: all or nothing. Return False if it is in the log already."""
+        with as_log_error(self.path, f"log review {settled.review.review_id}"):
+            return settle(self._database, settled, message)
+
+    def has_review(self, review_id: str) -> bool:
+        """Return whether a review is in the log."""
+        with as_log_error(self.path, "read the log"):
+            return is_settled(self._database, review_id)
 
     def get(self, inspection_id: str) -> Inspection | None:
         """Return a logged inspection, or None."""

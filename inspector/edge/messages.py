@@ -7,7 +7,8 @@ from inspector.edge.health.payload import MetricsPayload
 from inspector.edge.instants import to_text
 from inspector.edge.log import Event
 from inspector.edge.outbox import Message
-from inspector.edge.payload import EventPayload, ResultPayload
+from inspector.edge.payload import EventPayload, ResultPayload, ReviewPayload
+from inspector.edge.settling import Settled
 from inspector.edge.topics import Topics
 
 
@@ -38,6 +39,44 @@ def event_message(event: Event, topics: Topics) -> Message:
         "subject": event.kind,
     }
     return Message(topics.event, payload.to_json(), properties=attributes)
+
+
+def review_message(settled: Settled, topics: Topics) -> Message:
+    """Return the message about a review."""
+    review, judged = settled.review, settled.inspection
+    disposition = review.disposition(settled.labels)
+    payload = ReviewPayload(
+        review_id=review.review_id,
+        inspection_id=review.inspection_id,
+        seq=judged.seq,
+        station=review.station,
+        camera=judged.camera,
+        product=judged.product,
+        lot=judged.lot,
+        part_id=judged.part_id,
+        is_simulated=judged.is_simulated,
+        evaluation="OK" if disposition == "pass" else "NotOK",
+        disposition=disposition,
+        label=review.label,
+        agrees=settled.agrees,
+        box_px=review.box_px,
+        note=review.note,
+        reviewer=review.reviewer,
+        reviewed_at=review.reviewed_at,
+        judged=judged.verdict.disposition,
+        judged_label=judged.label,
+        judged_confidence=judged.confidence,
+        report_id=settled.report.report_id,
+    )
+    attributes = {
+        "specversion": "1.0",
+        "type": "inspector.review.v1",
+        "source": f"/{topics.place}",
+        "id": review.review_id,
+        "time": to_text(review.reviewed_at, "milliseconds"),
+        "subject": judged.part_id or judged.frame_id,
+    }
+    return Message(topics.review, payload.to_json(), properties=attributes)
 
 
 def metrics_message(figures: Figures, topics: Topics) -> Message:

@@ -183,6 +183,35 @@ class EventPayload(Payload):
     detail: str = Field(description="What exactly, in words.")
 
 
+class ReviewPayload(Payload):
+    """What a person decided about a part. Topic: review."""
+
+    schema_id: Literal["inspector.review/1"] = Field("inspector.review/1", alias="schema", description="Names this schema.")
+    review_id: str = Field(description="UUID of the review. A message may come twice: drop it if this id has been seen.")
+    inspection_id: str = Field(description="The inspection that was looked at; its result stays as it was published.")
+    seq: int | None = Field(ge=1, description="Number of that inspection.")
+    station: str = Field(description="Name of the station.")
+    camera: str = Field(description="Name of the camera.")
+    product: str = Field(description="Product.")
+    lot: str | None = Field(description="Lot, position or batch.")
+    part_id: str | None = Field(description="Serial number of the part.")
+    is_simulated: bool = Field(description="True for replays, demos and tests: not a part on the line.")
+    evaluation: Literal["OK", "NotOK"] = Field(description="OK: passed. NotOK: failed.")
+    disposition: Literal["pass", "fail"] = Field(description="What becomes of the part.")
+    label: str | None = Field(description="True label; null: it cannot be told.")
+    agrees: bool = Field(description="True if the model had found the same label.")
+    box_px: tuple[int, int, int, int] | None = Field(
+        description="[x, y, width, height] of the defect in pixels of the frame; null: not drawn."
+    )
+    note: str = Field(description="What the person wrote; may be empty.")
+    reviewer: str = Field(description="Who signed.")
+    reviewed_at: Instant = Field(description="When it was signed.")
+    judged: Disposition = Field(description="What the station had decided: pass, fail or review.")
+    judged_label: str | None = Field(description="The label that it had found; null after a fault.")
+    judged_confidence: Probability | None = Field(description="Its probability, 0 to 1; null after a fault.")
+    report_id: str = Field(description="Id of the historical QC report that was made of it.")
+
+
 def without_password(source: str) -> str:
     """Return an address without user name and password; a file name as it is."""
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/]*@", r"\1", source)

@@ -18,10 +18,11 @@ from inspector.edge.ailing import Ailing
 from inspector.edge.disk.room import Room
 from inspector.edge.health.tally import Tally
 from inspector.edge.log import Event, Log
-from inspector.edge.messages import event_message, result_message
+from inspector.edge.messages import event_message, result_message, review_message
 from inspector.edge.outbox import Message
 from inspector.edge.pictures import PictureStore
 from inspector.edge.publisher import Publisher
+from inspector.edge.settling import Settled
 from inspector.edge.spoken import spoken
 from inspector.edge.topics import Topics
 from inspector.errors import DiskFull, LogError, PredictionError
@@ -82,6 +83,17 @@ class Recorder:
         written = write()
         self.note("disk-cleared", str(swept))
         return written
+
+    def settle(self, settled: Settled) -> bool:
+        """Log a review with its report and its message; return False if it was logged before. Raises ``LogError``."""
+        topics = Topics.of(self.settings)
+        message = partial(review_message, topics=topics) if self.publisher else None
+        is_new = self._with_room(partial(self.log.settle, settled, message))
+        if is_new:
+            review, judged = settled.review, settled.inspection
+            said = "confirms" if settled.agrees else f"says {review.label or 'that it cannot be told'} instead of"
+            self.note("reviewed", f"{review.reviewer} {said} {judged.label or 'a fault'}, number {judged.seq}")
+        return is_new
 
     def note(self, kind: str, detail: str) -> None:
         """Log an event, queue its message and say it."""

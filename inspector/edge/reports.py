@@ -125,6 +125,11 @@ class ReportStore:
             if progress is not None:
                 progress(done, max(total, done))
 
+    def embed_new(self, report: Report) -> None:
+        """Embed one report that another connection has just stored: it takes part from now on. Raises ``LogError`` or ``ReportError``."""
+        self._store_vectors([report.report_id], self._encode([report.text]))
+        self._forget()
+
     def relevant(self, product: str, station: str, lot: str | None, before: datetime) -> tuple[tuple[Report, ...], Vectors]:
         """Return the best reports written before an instant (UTC), oldest first, and their (n, d) float32 unit vectors.
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from inspector.edge.at_rest import connect_to_look
 from inspector.edge.instants import now, to_text
 from inspector.edge.sqlite_errors import as_log_error
-from inspector.edge.tables import CALIBRATION, NORMALITY, REMEMBERED, TRACES, tables
+from inspector.edge.tables import CALIBRATION, NORMALITY, NOT_PASSED, REMEMBERED, REVIEWED, TRACES, tables
 from inspector.edge.views import views
 from inspector.errors import LogError
 
@@ -47,26 +48,28 @@ def migrations() -> tuple[Migration, ...]:
         Migration(4, "what a verdict stands under", (CALIBRATION,)),
         Migration(5, "how unlike good parts", NORMALITY),
         Migration(6, "what verdicts looked at", (TRACES,)),
+        Migration(7, "index of what did not pass", (NOT_PASSED,)),
+        Migration(8, "reviews that people have signed", REVIEWED),
     )
 
 
-def open_database(path: Path, *, read_only: bool = False, busy_timeout_ms: int = 5000) -> Database:
-    """Open the log for the calling thread; create and migrate it first unless ``read_only``.
+def open_database(path: Path, *, read_only: bool = False, brief: bool = False, busy_timeout_ms: int = 5000) -> Database:
+    """Open the log for the calling thread; create and migrate it first unless ``read_only``. ``brief``: to read, and let go at once.
 
     Raises ``LogError`` if it is of a newer version, not writable, locked, damaged or not a database.
     """
     with as_log_error(path, "open the log"):
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)
-        mode = "ro" if read_only else "rwc"
+        address, patience_s = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}", busy_timeout_ms / 1000
         # isolation_level None: transactions begin where this program says so and nowhere else.
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=busy_timeout_ms / 1000, isolation_level=None
+        connection = (
+            connect_to_look(path, patience_s) if brief else sqlite3.connect(address, uri=True, timeout=patience_s, isolation_level=None)
         )
     try:
         with as_log_error(path, "open the log"):
             database = Database(connection)
-            _prepare(database, path, read_only=read_only, patience_s=busy_timeout_ms / 1000)
+            _prepare(database, path, read_only=read_only or brief, patience_s=patience_s)
     except BaseException:
         connection.close()
         raise

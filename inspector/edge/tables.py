@@ -171,3 +171,41 @@ CREATE TABLE traces (
   PRIMARY KEY (inspection_id, region, model)
 )"""
 """What a verdict looked at, written on demand; shares of the verdict token's attention. Migration 6."""
+
+NOT_PASSED = (
+    "CREATE INDEX inspections_not_passed ON inspections (station, inspected_at, disposition, label, lot) WHERE disposition != 'pass'"
+)
+"""What the dashboard counts, without the rows themselves. Migration 7."""
+
+REVIEWED = (
+    """
+CREATE TABLE reviewed (
+  review_id TEXT PRIMARY KEY,
+  station TEXT NOT NULL,
+  inspection_id TEXT NOT NULL,
+  seq INTEGER,
+  camera TEXT NOT NULL,
+  product TEXT NOT NULL,
+  lot TEXT,
+  part_id TEXT,
+  captured_at TEXT NOT NULL,
+  model TEXT NOT NULL,
+  judged_disposition TEXT NOT NULL,
+  judged_label TEXT,
+  judged_confidence REAL,
+  reviewer TEXT NOT NULL,
+  reviewed_at TEXT NOT NULL,
+  disposition TEXT NOT NULL CHECK (disposition IN ('pass', 'fail')),
+  label TEXT,
+  note TEXT NOT NULL,
+  x_px INTEGER,
+  y_px INTEGER,
+  width_px INTEGER,
+  height_px INTEGER,
+  report_id TEXT NOT NULL,
+  picture_path TEXT
+)""",
+    "CREATE INDEX reviewed_by_time ON reviewed (station, reviewed_at)",
+    "CREATE INDEX reviewed_by_inspection ON reviewed (inspection_id, reviewed_at)",
+)
+"""Every review that was signed, with what it speaks of: it outlives the verdict's row and picture. Migration 8."""

@@ -58,6 +58,11 @@ class Topics:
         return f"{self.base}/event"
 
     @property
+    def review(self) -> str:
+        """What people decided about parts; QoS 1, from the outbox."""
+        return f"{self.base}/review"
+
+    @property
     def metrics(self) -> str:
         """Figures about the daemon; QoS 0."""
         return f"{self.base}/metrics"

@@ -19,6 +19,7 @@ from inspector.edge.link import Link
 from inspector.edge.recorder import Recorder
 from inspector.edge.systemd import Systemd
 from inspector.orders.reload import ReloadError, Rereading, reload
+from inspector.orders.reviews import Reviews
 from inspector.orders.triggers import Triggers, Waiting
 from inspector.pipeline import Pipeline
 from inspector.scene.watch import Event, Scenes
@@ -69,6 +70,7 @@ class Orders:
         self._paused: tuple[int, str] | None = None
         self._triggers = Triggers()
         self._scenes = Scenes()
+        self._reviews = Reviews(around.recorder)
         self._in_view = self._recalled()
         self._show()
 
@@ -99,7 +101,8 @@ class Orders:
         link.offer(frame, inspection)
 
     def attend(self) -> None:
-        """Carry out what has been asked for. Raises ``LogError``."""
+        """Carry out what has been asked for, and take in what people have reviewed. Raises ``LogError``."""
+        self._reviews.attend(self.pipeline)
         if self._around.rereading.asked.is_set():
             self._around.rereading.asked.clear()
             self._reload_for_systemd()

@@ -21,6 +21,7 @@ from inspector.training.group_split import split_groups
 from inspector.training.groups import GroupRule, NoGroups, grouped
 from inspector.training.label_names import check_counts, with_station_labels
 from inspector.training.listing import Listed, Split, list_loose_pictures, list_pictures
+from inspector.training.listing.reviewed import among
 from inspector.training.picture import Picture
 from inspector.training.remarks import Remark, Remarks, first_lines
 
@@ -69,11 +70,13 @@ def read_labelled(  # noqa: PLR0913 - what is read, how it is said, and where pr
     work: Path | None = None,
     console: Console | None = None,
     only: str | None = None,
+    reviewed: Sequence[Listed] = (),
 ) -> Labelled:
     """Read train and val, or one split. Raises ``DataError`` with every problem.
 
     ``renames`` maps the folder's labels to the station's, ``needed`` are the labels that must have pictures to learn from (default: all).
     With ``only`` every picture below the folder bears that label and is learnt from; near doubles are not told then: good parts look alike.
+    ``reviewed`` pictures stand beside the folder's, with groups of their own (``list_reviewed``).
     In ``work`` the whole list of remarks (``pictures.txt``) and a cache of what the files hold are kept. ``console`` shows progress.
     """
     if not folder.is_dir():
@@ -84,7 +87,7 @@ def read_labelled(  # noqa: PLR0913 - what is read, how it is said, and where pr
     if only is None:
         listed = sorted(list_pictures(folder, wanted, labels, renames or {}, remarks), key=lambda picture: picture.file)
         listed = with_station_labels(listed, labels.names, renames or {}, remarks)
-        listed = _sided(grouped(listed, groups, remarks), remarks)
+        listed = among(_sided(grouped(listed, groups, remarks), remarks), reviewed)
     else:
         listed = grouped(list_loose_pictures(folder, only, remarks), groups, remarks)
     _refuse_torn_groups(listed, remarks)

@@ -152,7 +152,8 @@ class LotVisits(Generic[VisitT]):
         """
         self.pool, self.swapped = pool, swapped
         targets = pool.targets
-        self._by_label = [np.flatnonzero(targets == index) for index in range(len(pool.labels.names))]
+        self._labels = np.unique(targets)  # where a teacher gave the labels, a rare one may be missing
+        self._by_label = [np.flatnonzero(targets == label) for label in self._labels]
         self._weights = [self._weighted(members, even=even_groups) for members in self._by_label]
 
     def _weighted(self, members: NDArray[np.int64], *, even: bool) -> NDArray[np.float64] | None:
@@ -186,7 +187,8 @@ class LotVisits(Generic[VisitT]):
 
         Reports that may be another lot's say less; those of a blind visit are never swapped.
         """
-        counts = np.bincount(self.pool.targets[told], minlength=len(self._by_label)) + LOT_CONCENTRATION
+        counts = np.bincount(self.pool.targets[told], minlength=len(self.pool.labels.names)).astype(np.float64)
+        counts[self._labels] += LOT_CONCENTRATION
         swapped = 0.0 if blind else self.swapped
         return np.asarray((1 - swapped) * counts / counts.sum() + swapped / len(counts), np.float64)
 
@@ -207,7 +209,7 @@ class PositionVisits(Generic[VisitT]):
         self._groups = [np.array(members, np.int64) for members in groups.values()]
         self._spot = {int(member): (g, place) for g, group in enumerate(self._groups) for place, member in enumerate(group)}
         targets = pool.targets
-        self._by_label = [np.flatnonzero(targets == index) for index in range(len(pool.labels.names))]
+        self._by_label = _by_label(targets)
         self._weights = np.ones(len(targets))
         for group in self._groups:
             for place, member in enumerate(group):
@@ -242,6 +244,11 @@ def visits_of(product: ProductRecipe, recipe: Recipe, pool: Pool) -> Visits[Visi
         return PositionVisits(learnt)
     swapped = recipe.swapped_reports and recipe.swapped_reports / (1 - recipe.without_reports)
     return LotVisits(learnt, even_groups=recipe.even_groups, swapped=swapped)
+
+
+def _by_label(targets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the pictures of each label that has any; where a teacher gave the labels, a rare one may be missing."""
+    return [np.flatnonzero(targets == label) for label in np.unique(targets)]
 
 
 def last_reports(pool: Pool, index: int, most: int) -> NDArray[np.int64]:

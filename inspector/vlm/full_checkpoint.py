@@ -115,13 +115,13 @@ def open_full(folder: Path, model: ModelSection) -> FullCheckpoint:
     encoder, report_width = _projector(reports, config) if reports.is_file() else ("", 0)
     hashes = {path.name: file_hash(path) for path in shaping_files(folder)}
     hashes |= {"image_tokens": model.image_tokens, "max_slices": str(model.max_slices)}
-    runs: dict[str, str] = {"precision": model.precision}  # how the source is run here: its answers are to stay the same
+    reading: dict[str, str] = {"precision": model.precision}
     if model.vision == "onnx" and (record := graph_path(folder, model.image_tokens).with_suffix(".toml")).is_file():
-        runs["vision"] = file_hash(record)
+        reading["vision"] = file_hash(record)
     return FullCheckpoint(
         folder=folder,
         name=folder.resolve().name,
-        revision=revision_of(hashes | runs),
+        revision=revision_of(hashes | reading),
         source=revision_of(hashes),
         config=config,
         weights=tuple(_weights(folder)),

@@ -63,8 +63,8 @@ class TorchPredictor:
         self.standing = ""
         if model.vision == "onnx":
             graph = GraphVision(checkpoint, model, self.model.config)
-            self.standing = hold_against_torch(graph, self._vision, self.processor, self.model.model.vision_tower.dtype)
-            self._vision = graph
+            told = hold_against_torch(graph, self._vision, self.processor, self.model.model.vision_tower.dtype)
+            self._vision, self.standing = graph, told
         self._head = self.model.get_output_embeddings().weight  # (V, D)
         self._projector: ReportProjector | None = None
         if checkpoint.encoder:
@@ -167,7 +167,7 @@ class TorchPredictor:
     def see(self, frames: Sequence[FrameInput]) -> torch.Tensor:
         """Return the (B, I, D) image slots of frames of one layout: the vision tower's and the merger's part."""
         patches = torch.cat([frame.patches for frame in frames], -1)  # (1, 3, patch, B * N * patch)
-        slots = self._vision.slots(patches, torch.cat([frame.grids for frame in frames]))
+        slots = self._vision.slots(patches, torch.cat([frame.grids for frame in frames]))  # (B * I, D)
         return slots.view(len(frames), -1, slots.shape[-1])
 
     def posterior(self, context: Context, frame: FrameInput, slots: torch.Tensor) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from inspector.edge.commands.payload import Command, ReplyPayload, command_models
 from inspector.edge.health.payload import CameraFigures, MetricsPayload, Quantiles, Verdicts
-from inspector.edge.payload import Defect, EventPayload, FrameRecord, ResultPayload, Standing, State, StatusPayload
+from inspector.edge.payload import Defect, EventPayload, FrameRecord, ResultPayload, ReviewPayload, Standing, State, StatusPayload
 from inspector.edge.topics import Topics
 from inspector.settings import ExtrasSection, MqttSection
 
@@ -16,6 +16,7 @@ PAYLOADS = [
     ResultPayload,
     StatusPayload,
     EventPayload,
+    ReviewPayload,
     ReplyPayload,
     Defect,
     FrameRecord,
@@ -38,7 +39,7 @@ def test_every_state_is_documented() -> None:
 
 
 def test_every_topic_is_documented(topics: Topics) -> None:
-    used = [topics.result, topics.event, topics.status, topics.info, topics.metrics, topics.last, topics.command("<verb>")]
+    used = [topics.result, topics.event, topics.review, topics.status, topics.info, topics.metrics, topics.last, topics.command("<verb>")]
     used += [topics.reply("<verb>"), topics.image("<inspection_id>")]
     assert [topic for topic in used if f"| `{topic.removeprefix(topics.base + '/')}` |" not in TEXT] == []
 

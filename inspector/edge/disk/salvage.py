@@ -22,7 +22,9 @@ from inspector.edge.rows import from_row
 from inspector.edge.schema import open_database, transaction
 from inspector.edge.sqlite_errors import as_log_error
 
-_TABLES = ("sequences", "inspections", "findings", "reviews", "outbox", "reports", "report_vectors", "events", "remembered", "traces")
+_TABLES = (
+    "sequences", "inspections", "findings", "reviews", "reviewed", "outbox", "reports", "report_vectors", "events", "remembered", "traces",
+)  # fmt: skip
 """What is copied, in the order that references ask for."""
 _BATCH = 500
 """Rows copied in one transaction."""

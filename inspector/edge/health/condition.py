@@ -131,7 +131,7 @@ def look(settings: StationSettings, root: Path) -> ConditionPayload:
         under = "; under systemd look with STATE_DIRECTORY=/var/lib/inspector"
         return _without_log(settings, "the first start is under way" if holder.is_there else f"never started: {never}{under}", holder)
     try:
-        with Log(path, settings.name, read_only=True) as log:
+        with Log(path, settings.name, brief=True) as log:
             found = _seen(settings, log, holder)
     except LogError:
         if not holder.is_starting:

@@ -18,7 +18,7 @@ from inspector.vlm.memory_plan import gigabytes, picture_patches, plan_memory
 EDGE_ONLY = {"image_px", "layers", "merges", "deep", "half", "dropout", "mixing", "limit_s"}
 """Fields of a recipe that mean nothing here."""
 _EPOCHS, _LEAST_STEPS = 20, 200
-_VISIT = 4
+VISIT = 4
 """Pictures of one step: they go through together where their layouts agree."""
 _COPIES = 4
 _KEPT = 6
@@ -37,9 +37,9 @@ def full_plan(product: ProductRecipe, name: str, pictures: Sequence[Picture], wi
         name=name,
         seed=wish.seed,
         copies=_COPIES,
-        steps=max(_EPOCHS * len(pictures) // _VISIT, _LEAST_STEPS),
+        steps=max(_EPOCHS * len(pictures) // VISIT, _LEAST_STEPS),
         visits=1,
-        visit_size=_VISIT,
+        visit_size=VISIT,
         learning_rate=2e-4,
         weight_decay=0.0,
         averaging=0.98,
@@ -66,7 +66,7 @@ def training_bytes(checkpoint: FullCheckpoint, model: ModelSection) -> int:
     width, layers, inner = (int(text[name]) for name in ("hidden_size", "num_hidden_layers", "intermediate_size"))
     heads, key, value = (int(text.get(f"linear_{part}", 0)) for part in ("num_value_heads", "key_head_dim", "value_head_dim"))
     learning = 4 * _KEPT * (RANK * 8 * width * layers + width * (width + 384))
-    tokens = _VISIT * (picture_patches(checkpoint, model) // _MERGED[model.image_tokens] + _PROMPT)
+    tokens = VISIT * (picture_patches(checkpoint, model) // _MERGED[model.image_tokens] + _PROMPT)
     inputs = (4 if model.precision == "float32" else 2) * layers * tokens * width
     one_layer = 4 * tokens * (_OF_INNER * inner + _OF_HEADS * heads * (key + value))
     return plan_memory(checkpoint, model, model.precision).total_bytes + learning + inputs + one_layer

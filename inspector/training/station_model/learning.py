@@ -81,11 +81,18 @@ def learn_to_see(start: Start, recipe: Recipe, pools: Pools, work: Path, console
     return classifier
 
 
-def learn(start: Start, recipe: Recipe, pools: Pools, teacher: PlainClassifier, work: Path, console: Console) -> EdgeModel:
-    """Train all but the tower of ``start`` and return the best weights; a run that was stopped goes on where it was."""
+def learn(start: Start, recipe: Recipe, pools: Pools, work: Path, console: Console, *, teacher: PlainClassifier | None = None) -> EdgeModel:
+    """Train ``start`` and return the best weights; a run that was stopped goes on where it was.
+
+    With a ``teacher`` the tower stays as that has left it, and the teacher says what to believe of the pictures.
+    """
     product = next(iter(recipe.products.values()))
-    start.model.upper.requires_grad_(requires_grad=False)
-    visits = TaughtVisits(visits_of(product, recipe, pools.train), teacher, half=recipe.half)
+    visits: Visits[Visit]
+    if teacher is None:
+        visits = visits_of(product, recipe.model_copy(update={"mixing": 0.0}), pools.train)
+    else:
+        start.model.upper.requires_grad_(requires_grad=False)
+        visits = TaughtVisits(visits_of(product, recipe, pools.train), teacher, half=recipe.half)
     return _run(start.model, visits, recipe, pools, work / start.checkpoint.revision, console)
 
 

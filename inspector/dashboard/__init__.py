@@ -1,0 +1,1 @@
+"""The operators' dashboard on Datasette: reads the logs of stations beside their daemons and writes none of them."""
