@@ -67,9 +67,7 @@ def open_judge(
     products = _products(settings, normalities)
     predictor.check_labels({name: product.labels for name, product in products.items()})
     passed = check_parity(open_gate(checkpoint, settings), lambda: predictor, memory_of(database_path(settings, root)))
-    tell("; ".join([passed.text, *passed.notes]))
-    if predictor.standing:
-        tell(predictor.standing)
+    tell("; ".join([passed.text, *passed.notes, *filter(None, [predictor.standing])]))
     wants_reports = use_reports and settings.reports.max_reports > 0
     notes: tuple[str, ...] = ()
     if wants_reports and not checkpoint.encoder:

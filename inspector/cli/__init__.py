@@ -27,6 +27,7 @@ VERBS = {
     "status": "Tell how a station is: its daemon, its cameras, its last verdicts, what is at fault.",
     "inspect": "Judge pictures and print one JSON line for each.",
     "trace": "Show what a verdict looked at: picture, reports, words.",
+    "ask": "Ask a full MiniCPM-V a question about a picture or without one.",
     "reports": "Import, list and search historical QC reports.",
     "assist": "Answer a spoken or typed question about a station, from its log, its reports and its model.",
     "log": "Query a station's log of verdicts, back it up, salvage it.",

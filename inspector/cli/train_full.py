@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inspector.errors import CheckpointError
 from inspector.settings import StationSettings
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ def trained_full(
     from inspector.training.station_model.plan import product_recipe  # noqa: PLC0415 - as above
     from inspector.vlm.full_checkpoint import open_full  # noqa: PLC0415 - as above
 
+    if settings.model.vision == "onnx":
+        raise CheckpointError(
+            f'{settings.folder / "station.toml"}: model.vision is "onnx", but the new model has no graph; set it to "torch", train, then'
+            " inspector models export"
+        )
     began_s, section, model = time.monotonic(), settings.products[product], training_section(settings.model)
     checkpoint = open_full(root / "models" / settings.model.checkpoint, model)
     refuse_too_large_to_train(checkpoint, model)

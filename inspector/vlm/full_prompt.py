@@ -54,19 +54,37 @@ def build_full_prompt(tokenizer: PreTrainedTokenizerBase, description: str, labe
     return FullPrompt(np.array(prefix, np.int64), f"{tail}Verdict:", trie)
 
 
-def _around_picture(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[str, str]:
+def question_turns(tokenizer: PreTrainedTokenizerBase, known: str, question: str, *, has_picture: bool) -> tuple[str, str]:
+    """Return what stands before and behind the picture when a question is asked; without a picture all of it is the first text.
+
+    Raises ``CheckpointError`` if the chat template cannot carry it.
+    """
+    before, behind = _plain(tokenizer, known), _plain(tokenizer, question)
+    if has_picture:
+        return _around_picture(tokenizer, before, behind)
+    return _written(tokenizer, [{"type": "text", "text": f"{before}{behind}"}]), ""
+
+
+def _around_picture(tokenizer: PreTrainedTokenizerBase, text: str, question: str = _QUESTION) -> tuple[str, str]:
     """Return what the chat template writes before and after the picture."""
-    content: Any = [{"type": "text", "text": text}, {"type": "image"}, {"type": "text", "text": _QUESTION}]
-    try:
-        whole = tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False, enable_thinking=False
-        )
-    except Exception as error:  # a checkpoint's template raises what it likes
-        raise CheckpointError(f"{tokenizer.name_or_path}: the chat template cannot be used: {error}") from error
-    head, *tail = str(whole).split(tokenizer.image_token)
+    head, *tail = _written(tokenizer, [{"type": "text", "text": text}, {"type": "image"}, {"type": "text", "text": question}]).split(
+        tokenizer.image_token
+    )
     if len(tail) != 1:
         raise CheckpointError(f"{tokenizer.name_or_path}: the chat template shows the picture {len(tail)} times instead of once")
     return head, tail[0]
+
+
+def _written(tokenizer: PreTrainedTokenizerBase, content: Any) -> str:  # noqa: ANN401 - transformers' message
+    """Return what the chat template writes for a user's turn, up to where the assistant speaks."""
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False, enable_thinking=False
+            )
+        )
+    except Exception as error:  # a checkpoint's template raises what it likes
+        raise CheckpointError(f"{tokenizer.name_or_path}: the chat template cannot be used: {error}") from error
 
 
 def _plain(tokenizer: PreTrainedTokenizerBase, text: str) -> str:

@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from inspector.cli import main
+from inspector.daemon import open_judge
+from inspector.settings import read_station
 from tests.conftest import Tiny
 from tests.full_kit import write_tiny_full
 from tests.station_kit import install_tiny, write_pictures, write_station
@@ -39,6 +41,9 @@ def test_a_station_runs_the_exported_graph_after_it_was_held_against_torch(root:
     checked = inspector(root, "check", "s1")
     assert checked.exit_code == 0, checked.output
     assert "vision-16x.onnx: hashes right, 192 nodes on CPUExecutionProvider" in checked.stdout.replace("\n", "")
+    said: list[str] = []
+    with open_judge(read_station(root / "calibration" / "s1"), root, tell=said.append):
+        assert "192 nodes on CPUExecutionProvider; parity with torch: 3 slices" in said[0], "the event `started` holds the first line"
     write_station(root, model=FULL)
     plain = json.loads(inspector(root, "inspect", "s1", picture).stdout)
     assert exported["model"] != plain["model"]

@@ -141,6 +141,14 @@ def test_what_would_not_fit_is_refused_with_advice_before_it_begins(root: Path) 
 
 
 @pytest.mark.parametrize("root", ["minicpmv4_6"], indirect=True)
+def test_a_station_whose_vision_runs_as_a_graph_is_told_before_it_begins_that_new_weights_have_none(root: Path) -> None:
+    station(root, f'{MODEL}\nvision = "onnx"')
+    done = taught(root)
+    assert done.exit_code == 1
+    assert 'the new model has no graph; set it to "torch", train, then inspector models export' in done.stderr
+
+
+@pytest.mark.parametrize("root", ["minicpmv4_6"], indirect=True)
 def test_weights_that_answer_otherwise_than_their_source_do_not_start(root: Path) -> None:
     station(root, reports="max_reports = 0")
     assert taught(root).exit_code == 0
