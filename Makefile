@@ -5,6 +5,7 @@
 #   make test TORCH_INDEX=https://...        torch from this index too
 #   make faults VERDICTS=500 SEED=7          fewer faults, in another order
 #   make soak MINUTES=120                    how long
+#   make bench FRAMES=300                    fewer frames, a minute instead of seven
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH ?= 2.13.0
@@ -13,6 +14,7 @@ VERDICTS ?= 10000
 SEED ?= 1
 MINUTES ?= 120
 INPUTS ?= 10000
+FRAMES ?= 3000
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -37,8 +39,9 @@ check: $(VENV)/.dev ## style, types, layers, documentation
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/inspector docs --check
 
-bench: $(VENV)/.demo ## measure the demo station's speed on this machine
-	@$(BIN)/inspector bench demo
+bench: $(VENV)/.demo ## measure the demo station's speed on this machine, FRAMES=n, and hold every stage against its budget
+	@$(BIN)/inspector reports import demo calibration/demo/reports.csv >/dev/null
+	@$(BIN)/inspector bench demo --frames $(FRAMES)
 
 faults: $(VENV)/.dev ## prove that no verdict is lost: kills, outages, silence, a full disk; VERDICTS=500 takes a minute
 	@$(BIN)/python -m tests.faults --verdicts $(VERDICTS) --seed $(SEED)

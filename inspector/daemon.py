@@ -36,9 +36,9 @@ from inspector.errors import InspectorError, RestartNeeded
 from inspector.orders import Orders, Rereading, Surroundings, open_link
 from inspector.pipeline import NoReports, Pipeline, Product, Reports
 from inspector.settings import StationSettings, read_camera_calibrations, read_decision, read_normalities, read_station, refuse_other_model
-from inspector.vlm.checkpoint import Checkpoint
 from inspector.vlm.encoder import open_encoder
-from inspector.vlm.opening import AnyCheckpoint, open_any, open_predictor
+from inspector.vlm.full_checkpoint import AnyCheckpoint
+from inspector.vlm.opening import open_any, open_predictor
 from inspector.vlm.parity import check_parity, memory_of, open_gate
 
 Notices: TypeAlias = SimpleQueue[tuple[str, str]]
@@ -66,11 +66,10 @@ def open_judge(
     refuse_other_model(normalities, predictor.name, settings.folder)
     products = _products(settings, normalities)
     predictor.check_labels({name: product.labels for name, product in products.items()})
-    if isinstance(checkpoint, Checkpoint):
-        passed = check_parity(open_gate(checkpoint, settings), lambda: predictor, memory_of(database_path(settings, root)))
-        tell("; ".join([passed.text, *passed.notes]))
-    else:
-        tell("parity: not compared, a full MiniCPM-V has no frozen set")
+    passed = check_parity(open_gate(checkpoint, settings), lambda: predictor, memory_of(database_path(settings, root)))
+    tell("; ".join([passed.text, *passed.notes]))
+    if predictor.standing:
+        tell(predictor.standing)
     wants_reports = use_reports and settings.reports.max_reports > 0
     notes: tuple[str, ...] = ()
     if wants_reports and not checkpoint.encoder:

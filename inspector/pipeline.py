@@ -201,9 +201,11 @@ class Pipeline:
         product, inspections, start = self.products[context.product], [], 0
         for item in items:
             stop = start + len(item.images)
+            began = time.perf_counter()
             own = tuple(_tempered(p, product.decision.temperature) for p in predictions[start:stop])
-            item.timings_ms.update(stages)
-            inspections.append(self._finish(item, own, decide(own, self.regions, product.labels, product.decision)))
+            verdict = decide(own, self.regions, product.labels, product.decision)
+            item.timings_ms.update(stages, decide=1e3 * (time.perf_counter() - began))
+            inspections.append(self._finish(item, own, verdict))
             start = stop
         return inspections
 

@@ -237,7 +237,7 @@ def test_a_frame_older_than_its_cameras_limit_is_not_judged_and_the_reason_says_
 def test_a_frame_keeps_its_part_its_lot_and_its_size(pipeline: Pipeline) -> None:
     record = pipeline.inspect([frame(0, lot="L1", part_id="P-7", source="a.png")])[0]
     assert (record.lot, record.part_id, record.width_px, record.height_px, record.source) == ("L1", "P-7", 128, 96, "a.png")
-    assert record.timings_ms.keys() == {"preprocess", "reports", "vision", "total"}
+    assert record.timings_ms.keys() == {"preprocess", "reports", "vision", "decide", "total"}
 
 
 def test_a_calibrated_lens_is_taken_out_before_the_model_looks(predictor: FakePredictor) -> None:
@@ -284,7 +284,7 @@ def test_the_tiny_model_judges_a_batch_as_it_judges_single_frames(tiny_pipeline:
     for one, other in zip(together, alone, strict=True):
         assert one.predictions[0].scores == pytest.approx(other.predictions[0].scores, abs=1e-5)
         assert one.label == other.label
-        assert one.timings_ms.keys() == {"preprocess", "reports", "prefill", "vision", "decode", "total"}
+        assert one.timings_ms.keys() == {"preprocess", "reports", "prefill", "pixels", "vision", "decode", "decide", "total"}
 
 
 @pytest.mark.parametrize("image", [flat(100, 32, 4000), flat(100, 4000, 32), flat(3), picture(3, 700, 33)])

@@ -1,5 +1,6 @@
 """``inspector evaluate``: what a station's verdicts are worth, measured on labelled pictures that it has not learnt from."""
 
+import functools
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +14,14 @@ from inspector.errors import InspectorError
 from inspector.settings import StationSettings, read_station
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from inspector.training.judged import Judged
     from inspector.training.labelled_folder import Labelled
     from inspector.training.measures import Measures, Rate
     from inspector.training.picture import Picture
 
-_FEW_GROUPS = 20
+FEW_GROUPS = 20
 """Below so many parts the intervals themselves are shaky."""
 
 
@@ -35,6 +36,8 @@ _FEW_GROUPS = 20
     type=click.Choice(("reports",)),
     help="Judge four times: with the reports, without, with another part's, with another product's; say what they are worth.",
 )
+@click.option("--simulate-lots", is_flag=True, help="With --ablate: reports are written about made-up lots whose true labels are known.")
+@click.option("--attention", is_flag=True, help="Trace instead: does a telling report get more attention than one that says nothing of it?")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for page and pictures. Default: var/STATION/evaluate."
 )
@@ -49,6 +52,8 @@ def command(
     product: str | None,
     no_reports: bool,
     ablate: str | None,
+    simulate_lots: bool,
+    attention: bool,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -63,12 +68,13 @@ def command(
     labelled = data.read(settings.products[product].label_set(), split=split, needed=())
     if not labelled.pictures:
         raise InspectorError(f"{data.folder}: no picture to evaluate with in {split}; docs/data.md shows how folders are laid out")
-    if ablate is not None:
-        if no_reports:
-            raise click.UsageError("--ablate reports judges with and without reports by itself; leave --no-reports out")
-        from inspector.cli.evaluate_ablation import evaluate_ablation  # noqa: PLC0415 - quick --help
-
-        evaluate_ablation(settings, root, product, labelled.pictures, folder, as_json=as_json)
+    if simulate_lots and ablate is None:
+        raise click.UsageError("--simulate-lots belongs to --ablate reports; give both or none")
+    if ablate is not None or attention:
+        if no_reports or (ablate is not None and attention):
+            raise click.UsageError("--ablate reports and --attention choose the reports themselves: give one of them, without --no-reports")
+        measured = _about_reports(ablate, simulate=simulate_lots)
+        measured(settings, root, product, labelled.pictures, folder, as_json=as_json)
         return
     judged, model = _judged(settings, root, product, labelled.pictures, use_reports=not no_reports)
     facts = facts_of(settings, product, split, data, labelled, model, use_reports=not no_reports)
@@ -78,6 +84,17 @@ def command(
         return
     tell(measures, facts)
     click.echo(f"page: {folder / 'evaluation.html'}")
+
+
+def _about_reports(ablate: str | None, *, simulate: bool) -> "Callable[..., None]":
+    """Return what is measured instead of the verdicts: the ablation of reports, or the attention that they get."""
+    if ablate is not None:
+        from inspector.cli.evaluate_ablation import evaluate_ablation  # noqa: PLC0415 - quick --help
+
+        return functools.partial(evaluate_ablation, simulate=simulate)
+    from inspector.cli.evaluate_attention import evaluate_attention  # noqa: PLC0415 - as above
+
+    return evaluate_attention
 
 
 def facts_of(
@@ -132,7 +149,7 @@ def tell(measures: "Measures", facts: dict[str, str]) -> None:
     for name, label in measures.per_label.items():
         labels.add_row(name, str(label.n), *rate_cells(label.recall), *rate_cells(label.false_alarms))
     console.print(labels)
-    if measures.groups < _FEW_GROUPS:
+    if measures.groups < FEW_GROUPS:
         console.print(f"note: {measures.groups} groups are few: another part may give quite other numbers", highlight=False)
     if measures.unjudged:
         console.print(f"{measures.unjudged} pictures could not be judged and went to review", highlight=False)

@@ -9,7 +9,7 @@ from inspector.settings import ModelSection
 if TYPE_CHECKING:
     from inspector.vlm.full_checkpoint import FullCheckpoint
 
-FULL_KEYS = ("precision", "device", "max_memory_bytes", "image_tokens", "max_slices")
+FULL_KEYS = ("precision", "device", "max_memory_bytes", "image_tokens", "vision", "max_slices")
 """Keys of [model] that a full MiniCPM-V alone reads."""
 
 
@@ -26,7 +26,15 @@ def check_full_model(checkpoint: "FullCheckpoint", model: ModelSection) -> Itera
     device, _ = prepare(checkpoint, model)
     plan = plan_memory(checkpoint, model, model.precision, on_cpu=device.type == "cpu")
     yield ok(f"{model.precision} on {device.type}, needs about {plan.total_bytes / 1e9:.1f} GB")
-    yield from idle_keys(model, ("providers",), checkpoint.name)
+    if model.vision == "torch":
+        yield from idle_keys(model, ("providers",), checkpoint.name)
+        return
+    from transformers import AutoConfig  # noqa: PLC0415 - as above
+
+    from inspector.vlm.vision_side import GraphVision  # noqa: PLC0415 - as above
+
+    graph = GraphVision(checkpoint, model, AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True))
+    yield ok(f"{graph.path.name}: hashes right, {graph.nodes}; held against torch at every start")
 
 
 def idle_keys(model: ModelSection, keys: Sequence[str], name: str) -> Iterator[Found]:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inspector.cli.models_export import export
 from inspector.cli.models_pull import pull
 from inspector.errors import CheckpointError, InspectorError
 from inspector.settings import CameraSection, ModelSection, StationSettings, read_station
 
 if TYPE_CHECKING:
     from inspector.core.frame import Frame
+    from inspector.training.freeze import Candidate
+    from inspector.vlm.frozen_set import FrozenSet
     from inspector.vlm.model_store import Installed
     from inspector.vlm.parity import Compared, Gate
 
@@ -23,6 +26,7 @@ def command() -> None:
 
 
 command.add_command(pull)
+command.add_command(export)
 
 
 @command.command("list")
@@ -32,14 +36,17 @@ def list_models(root: Path) -> None:
     from rich.console import Console  # noqa: PLC0415 - quick --help
     from rich.table import Table  # noqa: PLC0415 - as above
 
+    from inspector.vlm.full_checkpoint import full_folders  # noqa: PLC0415 - as above
     from inspector.vlm.model_store import stations_of  # noqa: PLC0415 - as above
 
     table, used = Table("model", "revision", "size", "used by", "parity"), stations_of(root)
-    for path in sorted((root / "models").glob("[!.]*/model.toml")):
-        stations = [station for station, checkpoint in used.items() if (root / "models" / checkpoint) == path.parent]
-        size = sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file())
-        revision, parity = _state(root, path.parent, stations)
-        table.add_row(path.parent.name, revision, f"{size / 1e6:.0f} MB", ", ".join(stations) or "-", parity)
+    edge = [path.parent for path in (root / "models").glob("[!.]*/model.toml")]
+    for folder in sorted([*edge, *full_folders(root / "models")]):
+        stations = [station for station, checkpoint in used.items() if (root / "models" / checkpoint) == folder]
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        revision, parity = _state(root, folder, stations)
+        name = folder.relative_to(root / "models").as_posix()
+        table.add_row(name, revision, f"{size / 1e6:.0f} MB", ", ".join(stations) or "-", parity)
     Console().print(table)
     gone = [f"{station}: models/{name} is not there" for station, name in used.items() if not (root / "models" / name).is_dir()]
     for line in gone:
@@ -56,21 +63,20 @@ def verify_model(root: Path, name: str, sheet: Path | None) -> None:
     For a STATION: the model, execution providers and frozen sets in use there. For the NAME of a model: its own set, on the CPU.
     Exits with 1 if it may not judge parts.
     """
-    from inspector.vlm.checkpoint import open_checkpoint  # noqa: PLC0415 - quick --help
-    from inspector.vlm.onnx_predictor import OnnxPredictor  # noqa: PLC0415 - as above
+    from inspector.vlm.opening import open_any, open_predictor, verify_any  # noqa: PLC0415 - quick --help
     from inspector.vlm.parity import open_gate, summary  # noqa: PLC0415 - as above
 
     folder = root / "calibration" / name
-    is_model = not (folder / "station.toml").is_file() and (root / "models" / name / "model.toml").is_file()
+    is_model = not (folder / "station.toml").is_file() and not verify_any(root / "models" / name)
     settings = None if is_model else read_station(folder)
     model = ModelSection(checkpoint=name) if settings is None else settings.model
-    checkpoint = open_checkpoint(root / "models" / model.checkpoint)
+    checkpoint = open_any(root / "models" / model.checkpoint, model)
     gate = open_gate(checkpoint, settings)
     for line in gate.notes:
         click.echo(f"note: {line}")
     if not gate.sets:
         raise CheckpointError(f"{checkpoint.folder}: there is nothing to compare with; inspector models freeze STATION makes a set")
-    predictor = OnnxPredictor(checkpoint, providers=model.providers, threads=model.threads)
+    predictor = open_predictor(checkpoint, model)
     compared = gate.judge(predictor)
     _show(compared, gate)
     if sheet is not None:
@@ -104,24 +110,35 @@ def roll_back(root: Path, station: str, forward: bool) -> None:
 @click.option("--for-model", is_flag=True, help="Write the set into the model's folder instead of the station's.")
 @click.pass_obj
 def freeze_set(root: Path, station: str, pictures: Path | None, for_model: bool) -> None:
-    """Freeze up to 40 pictures of STATION with the answers of the model's float32 source, rebuilt from its graphs.
+    """Freeze up to 40 pictures of STATION (16 for a full MiniCPM-V) with the answers of the model's source in float32.
 
     From then on the station's model must answer them alike at every start. Needs the packages of qc-inspector[train].
     """
     from inspector.daemon import open_judge  # noqa: PLC0415 - quick --help
-    from inspector.training.freeze import candidates_of, freeze  # noqa: PLC0415 - torch only where it is needed
-    from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
-    from inspector.vlm.checkpoint import open_checkpoint  # noqa: PLC0415 - as above
+    from inspector.training.freeze import candidates_of  # noqa: PLC0415 - torch only where it is needed
     from inspector.vlm.frozen_set import FOLDER  # noqa: PLC0415 - as above
 
     settings = read_station(root / "calibration" / station)
-    checkpoint = open_checkpoint(root / "models" / settings.model.checkpoint)
     with open_judge(settings, root) as pipeline:
         candidates = candidates_of(pipeline, _frames(settings, pictures))
-    source = f"float32 torch model rebuilt from the graphs of {checkpoint.name}@{checkpoint.revision}, quantised weights as they are"
-    folder = None if for_model else settings.folder / FOLDER
-    frozen = freeze(checkpoint.folder, *model_of(checkpoint), candidates, source, folder)
+    frozen = _frozen(root, settings, candidates, None if for_model else settings.folder / FOLDER)
     click.echo(f"{frozen.folder}: {len(frozen.pictures)} of {len(candidates)} pictures frozen for {frozen.model}")
+
+
+def _frozen(root: Path, settings: StationSettings, candidates: "Sequence[Candidate]", folder: Path | None) -> "FrozenSet":
+    """Write a frozen set of the station's model: its source is the torch model behind the graphs, or the full model in float32."""
+    from inspector.training.freeze import freeze, freeze_full  # noqa: PLC0415 - torch only where it is needed
+    from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
+    from inspector.vlm.checkpoint import Checkpoint  # noqa: PLC0415 - as above
+    from inspector.vlm.opening import open_any, open_predictor  # noqa: PLC0415 - as above
+
+    checkpoint = open_any(root / "models" / settings.model.checkpoint, settings.model)
+    name = f"{checkpoint.name}@{checkpoint.revision}"
+    if isinstance(checkpoint, Checkpoint):
+        source = f"float32 torch model rebuilt from the graphs of {name}, quantised weights as they are"
+        return freeze(checkpoint.folder, *model_of(checkpoint), candidates, source, folder)
+    exact = settings.model.model_copy(update={"precision": "float32"})
+    return freeze_full(checkpoint, open_predictor(checkpoint, exact), candidates, f"the weights of {name} in float32", folder)
 
 
 def _frames(settings: StationSettings, pictures: Path | None) -> "list[Frame]":
@@ -150,16 +167,17 @@ def _frames(settings: StationSettings, pictures: Path | None) -> "list[Frame]":
 def _state(root: Path, folder: Path, stations: Sequence[str]) -> tuple[str, str]:
     """Return a model's revision and how it stands with the gate."""
     from inspector.edge.log import database_path  # noqa: PLC0415 - quick --help
-    from inspector.vlm.checkpoint import open_checkpoint  # noqa: PLC0415 - as above
+    from inspector.vlm.opening import open_any  # noqa: PLC0415 - as above
     from inspector.vlm.parity import memory_of, open_gate  # noqa: PLC0415 - as above
     from inspector.vlm.parity_memory import recall  # noqa: PLC0415 - as above
 
     states, revision = list[str](), "-"
     try:
-        checkpoint = open_checkpoint(folder)
+        checkpoint = open_any(folder, read_station(root / "calibration" / stations[0]).model if stations else ModelSection())
         revision = checkpoint.revision
         for station in stations:
             settings = read_station(root / "calibration" / station)
+            checkpoint = open_any(folder, settings.model)
             gate, memory = open_gate(checkpoint, settings), memory_of(database_path(settings, root))
             known = recall(memory, gate.key) if gate.sets else None
             told = f"passed {known.judged_at}, shift {known.largest_shift:.4f}" if known else "not judged here yet"

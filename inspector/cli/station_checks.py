@@ -85,7 +85,6 @@ def check_model(subject: Subject) -> Iterator[Found]:
 def check_parity(subject: Subject) -> Iterator[Found]:
     """Let the model judge its frozen sets, unless it has passed on this machine already; nothing is written."""
     from inspector.edge.log import database_path  # noqa: PLC0415 - as in check_model
-    from inspector.vlm.checkpoint import Checkpoint  # noqa: PLC0415 - as in check_model
     from inspector.vlm.opening import open_any, open_predictor, verify_any  # noqa: PLC0415 - as in check_model
     from inspector.vlm.parity import check_parity, memory_of, open_gate  # noqa: PLC0415 - as in check_model
 
@@ -94,9 +93,6 @@ def check_parity(subject: Subject) -> Iterator[Found]:
         return
     model = subject.settings.model
     checkpoint = open_any(subject.model_folder, model)
-    if not isinstance(checkpoint, Checkpoint):
-        yield note("a full MiniCPM-V has no frozen set: nothing says whether it answers here as elsewhere")
-        return
     try:
         passed = check_parity(
             open_gate(checkpoint, subject.settings),

@@ -1,7 +1,6 @@
 """``inspector trace``: why this verdict? What it looked at, of a picture file or of a logged inspection whose picture was kept."""
 
 import json
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,20 +8,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inspector.errors import CheckpointError, InspectorError, LogError
+from inspector.cli.log import Instant
+from inspector.cli.trace_log import log_newest, show_stats
+from inspector.cli.traced import frame_of, log_of, open_tracing, rows_of
+from inspector.errors import InspectorError
 from inspector.settings import StationSettings, read_station
 
 if TYPE_CHECKING:
-    from inspector.core.frame import Frame
     from inspector.core.inspection import Inspection
     from inspector.training.trace_page import TracedRegion
+    from inspector.vlm.full_checkpoint import AnyCheckpoint
 
 _WORDS_SHOWN = 6
 
 
 @click.command
 @click.argument("station")
-@click.argument("what", metavar="PICTURE|INSPECTION_ID")
+@click.argument("what", metavar="[PICTURE|INSPECTION_ID]", required=False)
 @click.option("--product", help="Product in view. Default: the station's; of an inspection its own.")
 @click.option("--lot", help="Lot, position or batch; reports are looked up by it. Of an inspection its own.")
 @click.option(
@@ -33,95 +35,102 @@ _WORDS_SHOWN = 6
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Where it goes: a page, or with .png or .jpg the picture alone."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the weights of every layer and head.")
+@click.option("--log", "into_log", is_flag=True, help="Write it into the log; without INSPECTION_ID: of the newest inspections.")
+@click.option("--stats", is_flag=True, help="Show how the shares in the log went over time, and whether they drift.")
+@click.option("--since", type=Instant(), help="With --log or --stats: only from then on, a span (2h, 7d) or an instant (UTC).")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="With --log: at most so many inspections.")
 @click.pass_obj
 def command(
     root: Path,
     station: str,
-    what: str,
+    what: str | None,
+    *,
     product: str | None,
     lot: str | None,
     at: datetime | None,
     html: bool,
     out: Path | None,
     as_json: bool,
+    into_log: bool,
+    stats: bool,
+    since: datetime | None,
+    limit: int,
 ) -> None:
     """Judge a PICTURE anew, or the kept picture of INSPECTION_ID, and show what the verdict looked at.
 
-    Prints verdict, model, probabilities and the share of attention that went to the picture, to each report and to the prompt's words. For
-    inspector-edge; a full MiniCPM-V is not traced.
+    Prints verdict, model and its files' hashes, timings, probabilities and the share of attention that went to the picture, to each report
+    and to the prompt's words. With --log the shares go into the log; --stats follows them over time.
     """
     settings = read_station(root / "calibration" / station)
-    frame, logged = _frame(root, settings, what)
+    _refuse_mixed(what, is_about_many=stats or what is None, one_only=(product, lot, at, html or None), stats=stats, into_log=into_log)
+    if stats:
+        show_stats(root, settings, since, out, as_json=as_json)
+    elif what is None:
+        log_newest(root, settings, since, limit)
+    else:
+        _trace_one(root, settings, what, (product, lot, at), into_log=into_log, html=html, out=out, as_json=as_json)
+
+
+def _refuse_mixed(what: str | None, *, is_about_many: bool, one_only: tuple[object, ...], stats: bool, into_log: bool) -> None:
+    """Raise ``click.UsageError`` where options do not go together."""
+    if stats and (what is not None or into_log):
+        raise click.UsageError("--stats reads what is in the log: leave PICTURE, INSPECTION_ID and --log out")
+    if what is None and not (stats or into_log):
+        raise click.UsageError("name a PICTURE or an INSPECTION_ID, or give --log (trace the newest inspections) or --stats")
+    if is_about_many and any(value is not None for value in one_only):
+        raise click.UsageError("--product, --lot, --at and --html go with a PICTURE or an INSPECTION_ID")
+
+
+def _trace_one(
+    root: Path,
+    settings: StationSettings,
+    what: str,
+    overrides: tuple[str | None, str | None, datetime | None],
+    *,
+    into_log: bool,
+    html: bool,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Trace one picture and show it."""
+    product, lot, at = overrides
+    frame, logged = frame_of(root, settings, what)
+    if into_log and (logged is None or any(value is not None for value in overrides)):
+        raise click.UsageError("--log goes with an INSPECTION_ID as it was logged: leave --product, --lot and --at out")
     frame = replace(frame, product=product or frame.product, lot=lot or frame.lot)
     frame = replace(frame, recorded_at=at.replace(tzinfo=UTC)) if at else frame
-    judged, regions = _traced(root, settings, frame)
-    facts = _facts(judged, logged, regions)
+    with open_tracing(root, settings) as tracing:
+        judged, regions = tracing.trace(frame)
+        facts = _facts(judged, logged, regions, tracing.checkpoint)
     if as_json:
         click.echo(json.dumps({**facts, "regions": [region.to_dict() for region in regions]}, ensure_ascii=False))
     else:
         _tell(facts, regions)
+    if into_log and logged is not None:
+        from inspector.edge.traces import Traces  # noqa: PLC0415 - quick --help
+
+        with Traces(log_of(root, settings, "{path}: the log is gone"), settings.name) as traces:
+            traces.write(rows_of(logged, judged, regions))
+        click.echo(f"in the log: inspector trace {settings.name} --stats", err=as_json)
     if html or out:
         page = _written(
-            out or root / "var" / station / "trace" / f"{Path(what).stem}.html", f"{station}: {Path(what).name}", facts, regions
+            out or root / "var" / settings.name / "trace" / f"{Path(what).stem}.html", f"{settings.name}: {Path(what).name}", facts, regions
         )
         click.echo(f"page: {page}", err=as_json)
 
 
-def _frame(root: Path, settings: StationSettings, what: str) -> "tuple[Frame, Inspection | None]":
-    """Return the frame to judge and the logged inspection that it stands for, if any."""
-    from inspector.core.frame import Frame  # noqa: PLC0415 - quick --help
-    from inspector.edge.camera import read_image  # noqa: PLC0415 - as above
-    from inspector.edge.log import Log, database_path  # noqa: PLC0415 - as above
-
-    if Path(what).is_file():
-        image = read_image(Path(what), max_pixels=settings.quality.max_pixels)
-        return Frame(settings.name, "file", Path(what).name, datetime.now(UTC), time.monotonic_ns(), image, source=what), None
-    path = database_path(settings, root)
-    if not path.is_file():
-        raise LogError(f"{what}: no such file, and {path} is not there to look for an inspection of that id")
-    with Log(path, settings.name, read_only=True) as log:
-        logged = log.get(what)
-    if logged is None:
-        raise LogError(f"{what}: neither a picture file nor an inspection in {path}; inspector log {settings.name} lists them")
-    if logged.image_path is None or not (path.parent / logged.image_path).is_file():
-        raise LogError(f"{what}: its picture was not kept, or is gone by now; log.keep_images and log.keep_image_days say which are kept")
-    image = read_image(path.parent / logged.image_path, max_pixels=settings.quality.max_pixels)
-    return Frame(
-        settings.name, logged.camera, logged.frame_id, logged.captured_at, time.monotonic_ns(), image,
-        product=logged.product, lot=logged.lot, part_id=logged.part_id, recorded_at=logged.captured_at, source=logged.source,
-    ), logged  # fmt: skip
-
-
-def _traced(root: Path, settings: StationSettings, frame: "Frame") -> "tuple[Inspection, list[TracedRegion]]":
-    """Judge the frame as the station would and trace each region."""
-    from inspector.daemon import open_judge  # noqa: PLC0415 - quick --help
-    from inspector.training.trace import Tracer, Watched  # noqa: PLC0415 - as above
-    from inspector.training.trace_page import TracedRegion  # noqa: PLC0415 - as above
-    from inspector.vlm.checkpoint import Checkpoint  # noqa: PLC0415 - as above
-    from inspector.vlm.opening import open_any  # noqa: PLC0415 - as above
-
-    checkpoint = open_any(root / "models" / settings.model.checkpoint, settings.model)
-    if not isinstance(checkpoint, Checkpoint):
-        raise CheckpointError(
-            f"{checkpoint.name}: a full MiniCPM-V is not traced; set model.checkpoint to an inspector-edge to trace its verdicts"
-        )
-    with open_judge(settings, root) as pipeline:
-        watched = Watched(pipeline.predictor)
-        judged = replace(pipeline, predictor=watched).inspect([frame])[0]
-    if judged.verdict.fault:
-        raise InspectorError(f"{frame.frame_id}: nothing was judged, so nothing was looked at: {judged.verdict.reason}")
-    tracer = Tracer(checkpoint)
-    return judged, [TracedRegion(*seen, tracer.trace(*seen)) for seen in watched.seen]
-
-
-def _facts(judged: "Inspection", logged: "Inspection | None", regions: "list[TracedRegion]") -> dict[str, str]:
+def _facts(judged: "Inspection", logged: "Inspection | None", regions: "list[TracedRegion]", checkpoint: "AnyCheckpoint") -> dict[str, str]:
     """Return what stands on top of a trace."""
+    from inspector.vlm.opening import weight_hashes  # noqa: PLC0415 - quick --help
+
     facts = {
         "verdict": f"{judged.verdict.disposition}: {judged.verdict.reason}",
         "model": judged.model,
+        "sha256": ", ".join(f"{name} {digest[:16]}" for name, digest in weight_hashes(checkpoint).items()),
         "reports": ", ".join(judged.report_ids) or "none",
         "milliseconds": ", ".join(f"{stage} {spent:.1f}" for stage, spent in judged.timings_ms.items()),
-        "torch copy": f"differs by at most {max(region.trace.difference for region in regions):.1e} in a probability",
+        "layers": regions[0].trace.layers_in_words,
+        "traced pass": f"differs by at most {max(region.trace.difference for region in regions):.1e} in a probability",
     }
     if logged is not None:
         facts["logged then"] = f"{logged.verdict.disposition}: {logged.verdict.reason} ({logged.model})"
@@ -140,10 +149,13 @@ def _tell(facts: dict[str, str], regions: "list[TracedRegion]") -> None:
     for key, value in facts.items():
         console.print(f"{key:<12} {escape(value)}", highlight=False)
     for region in regions:
+        labels = Table("probability", "label", title=escape(region.prediction.region))
+        for name, p in sorted(region.prediction.scores.items(), key=lambda item: -item[1]):
+            labels.add_row(f"{p:.3f}", escape(name))
+        console.print(labels)
         table = Table("share", "", "what", title=escape(f"{region.prediction.region}: what the verdict token looked at"))
-        layers = region.trace.by_layer()
-        for key in ("picture", "reports", "words"):
-            table.add_row(f"{sum(row[key] for row in layers) / len(layers):.3f}", "all", key, style="bold")
+        for key, share in region.trace.shares.items():
+            table.add_row(f"{share:.3f}", "all", key, style="bold")
         for share, report_id, written_at, text in region.reports():
             table.add_row(f"{share:.3f}", "report", escape(f"{written_at} {report_id}: {text}"))
         words = sorted(((float(region.trace.mean[at]), text) for at, text in region.trace.words.items()), reverse=True)

@@ -56,12 +56,14 @@ def command(
 ) -> None:
     """Teach STATION to judge a product from labelled pictures, say what its verdicts are then worth, and put the new model in place.
 
+    Teaches the kind of model that the station uses: inspector-edge, or a full MiniCPM-V by LoRA adapters (docs/full-model.md).
+
     A run that was stopped goes on where it was. The model in use stays until the new one has been measured and found to answer on this
     machine as it did in training; inspector models rollback returns to it. With a recipe (a .toml file) in STATION's place, builds the
     whole checkpoint that the recipe describes.
     """
     # Asked for here, so that what is missing is told before the first minute.
-    missing = [package for package in ("accelerate", "gguf", "scipy", "sklearn") if find_spec(package) is None]
+    missing = [package for package in ("accelerate", "gguf", "peft", "scipy", "sklearn") if find_spec(package) is None]
     if missing:
         raise CheckpointError(f"training needs the packages {', '.join(missing)}; install: pip install 'qc-inspector[train]'")
     if station.endswith(".toml"):

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from inspector.training.decision_fit.fit import Wish as Promise
     from inspector.training.judged import Judged
     from inspector.training.labelled_folder import Labelled
-    from inspector.training.recipe import Recipe
     from inspector.training.station_model.plan import Wish
     from inspector.vlm.checkpoint import Checkpoint
+    from inspector.vlm.full_checkpoint import AnyCheckpoint
 
 
 def train_station(
@@ -35,13 +36,15 @@ def train_station(
     """Train, export, calibrate, check and install; the model in place stays until all of it has passed."""
     from rich.console import Console  # noqa: PLC0415 - quick --help
 
+    from inspector.cli.train_full import trained_full  # noqa: PLC0415 - as above
     from inspector.edge.log import database_path  # noqa: PLC0415 - quick --help
     from inspector.training.listing.reviewed import list_reviewed  # noqa: PLC0415 - as above
+    from inspector.vlm.full_checkpoint import is_full  # noqa: PLC0415 - as above
 
     console = Console(stderr=True)
     settings = read_station(root / "calibration" / station)
     product = known_product(settings, product)
-    _refuse_others(settings, product)
+    refuse_others(settings, product)
     work = root / "var" / station / "train"
     work.mkdir(parents=True, exist_ok=True)
     reviewed = list_reviewed(database_path(settings, root), station, product) if with_reviewed else []
@@ -49,19 +52,37 @@ def train_station(
         click.echo(f"{len(reviewed)} reviewed pictures stand beside those of {data.folder}")
     labelled = data.read(settings.products[product].label_set(), work=work, reviewed=reviewed)
     work /= labelled.data_hash[:12]  # features and state belong to these pictures: others of the same name and size are not taken for them
-    checkpoint, recipe = _trained(settings, root, product, labelled, wish, work, console)
+    trained = trained_full if is_full(root / "models" / settings.model.checkpoint) else _trained
+    trained_model = trained(settings, root, product, labelled, wish, work, console)
+    settle(settings, root, product, data, labelled, trained_model, promise, wish.seed, console)
+    shutil.rmtree(work)  # gigabytes that nothing needs any more
+
+
+def settle(
+    settings: StationSettings,
+    root: Path,
+    product: str,
+    data: DataChoice,
+    labelled: "Labelled",
+    trained: "tuple[AnyCheckpoint, dict[str, Any]]",
+    promise: "Promise",
+    seed: int,
+    console: "Console",
+    compare: "Callable[[Judged], dict[str, Any]]" = lambda _: {},
+) -> None:
+    """Calibrate a model in its work folder, tell its worth and install it; ``compare`` sees its verdicts on val and adds to the story."""
+    checkpoint, shaped_by = trained
     judged, calibration, lines = _calibrated(settings, root, product, labelled, checkpoint, promise, console)
     document = _tell_worth(root, settings, product, data, labelled, judged, checkpoint)
-    origin = {"seed": wish.seed, "data_hash": labelled.data_hash, "recipe": recipe.model_dump(mode="json", exclude={"limit_s"})}
-    (checkpoint.folder / "training.json").write_text(json.dumps({**origin, "evaluation": document}, indent=2) + "\n", encoding="utf-8")
+    origin = {"seed": seed, "data_hash": labelled.data_hash, **shaped_by, "evaluation": document, **compare(judged)}
+    (checkpoint.folder / "training.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
     for line in lines:
         click.echo(line)
     story = [f"Fitted by inspector train on {labelled.data_hash[:12]} ({data.folder.name}).", *lines]
     _install(root, settings, product, checkpoint, calibration, story)
-    shutil.rmtree(work)  # gigabytes that nothing needs any more
 
 
-def _refuse_others(settings: StationSettings, product: str) -> None:
+def refuse_others(settings: StationSettings, product: str) -> None:
     """Raise if the model judges other products too: their pictures are not there to keep what was learnt of them."""
     others = [name for name in settings.products if name != product]
     if others:
@@ -73,28 +94,38 @@ def _refuse_others(settings: StationSettings, product: str) -> None:
 
 def _trained(
     settings: StationSettings, root: Path, product: str, labelled: "Labelled", wish: "Wish", work: Path, console: "Console"
-) -> "tuple[Checkpoint, Recipe]":
-    """Return the new checkpoint, which lies in the work folder, and what shaped it."""
+) -> "tuple[Checkpoint, dict[str, Any]]":
+    """Return the new checkpoint, which lies in the work folder, and what shaped it: recipe, and how it compares with a plain classifier."""
     import torch  # noqa: PLC0415 - quick --help
 
     from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
     from inspector.training.station_model.finishing import finish  # noqa: PLC0415 - as above
-    from inspector.training.station_model.learning import Start, learn, station_pools  # noqa: PLC0415 - as above
-    from inspector.training.station_model.plan import left_for_learning_s, plan, product_recipe  # noqa: PLC0415 - as above
+    from inspector.training.station_model.learning import Start, compare, learn, learn_to_see, station_pools  # noqa: PLC0415 - as above
+    from inspector.training.station_model.plan import LEAST_S, left_for_learning_s, plan, product_recipe, seeing_share, with_learnt_tower  # noqa: PLC0415 - as above
 
     began_s, section = time.monotonic(), settings.products[product]
-    checkpoint, encode = _opened(settings, root)
+    checkpoint, encode = opened_edge(settings, root)
     wanted = product_recipe(section.label_set(), section.description or product, section.symmetry, labelled.pictures)
     recipe = plan(wanted, f"{settings.name}-{product}", labelled.of("train"), wish, settings.reports.max_reports)
     torch.manual_seed(wish.seed)
     start = Start(checkpoint, *model_of(checkpoint))
     pools = station_pools(start, recipe, labelled.pictures, encode, work, console)
     limit_s = left_for_learning_s(wish, time.monotonic() - began_s, len(labelled.of("val")))
-    model = learn(start, recipe.model_copy(update={"limit_s": limit_s}), pools, work, console)
-    return finish(work / "fresh", start, model, recipe, product, pools, console), recipe
+    began_s = time.monotonic()
+    teacher = learn_to_see(start, recipe.model_copy(update={"limit_s": seeing_share(recipe) * limit_s}), pools, work, console)
+    if recipe.deep:  # the tower is another one now, and has learnt all it will
+        recipe = with_learnt_tower(recipe, labelled.of("train"), wish)
+        pools = station_pools(start, recipe, labelled.pictures, encode, work, console)
+    left_s = max(limit_s - (time.monotonic() - began_s), LEAST_S)
+    model = learn(start, recipe.model_copy(update={"limit_s": left_s}), pools, work, console, teacher=teacher)
+    seen = {"plain classifier": compare(teacher, pools), "language model": compare(model, pools)}
+    for name, found in seen.items():
+        console.log(f"{name} on {found.n} pictures of val, without reports: accuracy {found.accuracy:.4f}, macro-F1 {found.macro_f1:.4f}")
+    shaped_by = {"recipe": recipe.model_dump(mode="json", exclude={"limit_s"}), "comparison": {n: s.to_dict() for n, s in seen.items()}}
+    return finish(work / "fresh", start, model, recipe, product, pools, console), shaped_by
 
 
-def _opened(settings: StationSettings, root: Path) -> "tuple[Checkpoint, Encode]":
+def opened_edge(settings: StationSettings, root: Path) -> "tuple[Checkpoint, Encode]":
     """Return the station's model and its report encoder, before the first minute is spent. Raises ``CheckpointError``."""
     import numpy as np  # noqa: PLC0415 - quick --help
 
@@ -114,7 +145,7 @@ def _calibrated(
     root: Path,
     product: str,
     labelled: "Labelled",
-    checkpoint: "Checkpoint",
+    checkpoint: "AnyCheckpoint",
     promise: "Promise",
     console: "Console",
 ) -> "tuple[Judged, DecisionCalibration, list[str]]":
@@ -154,7 +185,13 @@ def _now() -> datetime:
 
 
 def _tell_worth(
-    root: Path, settings: StationSettings, product: str, data: DataChoice, labelled: "Labelled", judged: "Judged", checkpoint: "Checkpoint"
+    root: Path,
+    settings: StationSettings,
+    product: str,
+    data: DataChoice,
+    labelled: "Labelled",
+    judged: "Judged",
+    checkpoint: "AnyCheckpoint",
 ) -> dict[str, Any]:
     """Print the numbers, write the page and return the document."""
     from inspector.training.evaluation import write_evaluation  # noqa: PLC0415 - quick --help
@@ -168,7 +205,7 @@ def _tell_worth(
 
 
 def _install(
-    root: Path, settings: StationSettings, product: str, checkpoint: "Checkpoint", calibration: DecisionCalibration, story: list[str]
+    root: Path, settings: StationSettings, product: str, checkpoint: "AnyCheckpoint", calibration: DecisionCalibration, story: list[str]
 ) -> None:
     """Put the model and its thresholds in place."""
     from inspector.settings.decision_file import write_decision  # noqa: PLC0415 - quick --help

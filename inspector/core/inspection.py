@@ -95,7 +95,7 @@ class Inspection:
     predictions: tuple[Prediction, ...]
     """Posterior of each region; empty after a fault."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds by stage: preprocess, reports, vision, prefill, decode, total."""
+    """Milliseconds by stage: preprocess, reports, prefill, pixels, vision, decode, decide, total; normality where it is fitted."""
     model: str = ""
     """``name@revision`` of the checkpoint."""
     seq: int | None = None

@@ -16,7 +16,7 @@ from sqlite_utils import Database
 from inspector.edge.at_rest import connect_to_look
 from inspector.edge.instants import now, to_text
 from inspector.edge.sqlite_errors import as_log_error
-from inspector.edge.tables import CALIBRATION, NORMALITY, NOT_PASSED, REMEMBERED, REVIEWED, tables
+from inspector.edge.tables import CALIBRATION, NORMALITY, NOT_PASSED, REMEMBERED, REVIEWED, TRACES, tables
 from inspector.edge.views import views
 from inspector.errors import LogError
 
@@ -47,8 +47,9 @@ def migrations() -> tuple[Migration, ...]:
         Migration(3, "what commands have set", (REMEMBERED,)),
         Migration(4, "what a verdict stands under", (CALIBRATION,)),
         Migration(5, "how unlike good parts", NORMALITY),
-        Migration(6, "index of what did not pass", (NOT_PASSED,)),
-        Migration(7, "reviews that people have signed", REVIEWED),
+        Migration(6, "what verdicts looked at", (TRACES,)),
+        Migration(7, "index of what did not pass", (NOT_PASSED,)),
+        Migration(8, "reviews that people have signed", REVIEWED),
     )
 
 

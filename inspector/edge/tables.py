@@ -156,10 +156,26 @@ NORMALITY = (
 CALIBRATION = "ALTER TABLE inspections ADD COLUMN calibration TEXT"
 """Thresholds and promise that a verdict stands under, as JSON; NULL: nothing was fitted, or no judgement. Migration 4."""
 
+TRACES = """
+CREATE TABLE traces (
+  inspection_id TEXT NOT NULL REFERENCES inspections (inspection_id) ON DELETE CASCADE,
+  region TEXT NOT NULL,
+  model TEXT NOT NULL,
+  traced_at TEXT NOT NULL,
+  label TEXT NOT NULL,
+  picture_share REAL NOT NULL,
+  reports_share REAL NOT NULL,
+  words_share REAL NOT NULL,
+  report_shares TEXT NOT NULL,
+  layer_shares TEXT NOT NULL,
+  PRIMARY KEY (inspection_id, region, model)
+)"""
+"""What a verdict looked at, written on demand; shares of the verdict token's attention. Migration 6."""
+
 NOT_PASSED = (
     "CREATE INDEX inspections_not_passed ON inspections (station, inspected_at, disposition, label, lot) WHERE disposition != 'pass'"
 )
-"""What the dashboard counts, without the rows themselves. Migration 6."""
+"""What the dashboard counts, without the rows themselves. Migration 7."""
 
 REVIEWED = (
     """
@@ -192,4 +208,4 @@ CREATE TABLE reviewed (
     "CREATE INDEX reviewed_by_time ON reviewed (station, reviewed_at)",
     "CREATE INDEX reviewed_by_inspection ON reviewed (inspection_id, reviewed_at)",
 )
-"""Every review that was signed, with what it speaks of: it outlives the verdict's row and picture. Migration 7."""
+"""Every review that was signed, with what it speaks of: it outlives the verdict's row and picture. Migration 8."""

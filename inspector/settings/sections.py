@@ -20,6 +20,7 @@ from inspector.settings.mqtt_options import CommandsSection, ExtrasSection
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8", "int4"]
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+VisionRuntime: TypeAlias = Literal["torch", "onnx"]
 ImageTokens: TypeAlias = Literal["16x", "4x"]
 Symmetry: TypeAlias = Literal["none", "left-right", "up-down", "both", "all"]
 
@@ -105,6 +106,9 @@ class ModelSection(Section):
         0, ge=0, description="Full MiniCPM-V: refused before loading if it needs more; 0: more than this machine has free."
     )
     image_tokens: ImageTokens = Field("16x", description="Full MiniCPM-V: 4x keeps four times more slots a picture than 16x.")
+    vision: VisionRuntime = Field(
+        "torch", description="Full MiniCPM-V: what runs its vision side; onnx: the graph of inspector models export, on model.providers."
+    )
     max_slices: int = Field(9, ge=1, le=36, description="Full MiniCPM-V: a large picture is cut into at most so many slices; 1: none.")
 
 

@@ -18,9 +18,8 @@ from inspector.pipeline import NoReports, Pipeline, Reports
 from inspector.training.judged import Judged, judge
 from inspector.training.measures import Measures, Rate, difference, measure
 from inspector.training.picture import Picture
+from inspector.training.simulated_lots import Answer, Lots
 
-Answer = tuple[tuple[Report, ...], NDArray[np.float32]]
-"""Reports, oldest first, and their (n, d) unit vectors."""
 CASES = ("on", "off", "shuffled", "foreign")
 AMBIGUOUS = 0.8
 """Pictures whose most probable label has less than this without reports are those that reports could decide."""
@@ -78,12 +77,15 @@ class Ablation:
     """Wrong labels among them, by case."""
     with_reports: int
     """Pictures for which the station found at least one report."""
+    oracle_errors: int | None = None
+    """Wrong labels among the pictures in doubt if the posterior without reports is multiplied with what the lot's true labels say; None
+    where these are not known."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON document."""
         return {
             "with_reports": self.with_reports,
-            "ambiguous": {"below": AMBIGUOUS, "n": self.ambiguous, "errors": self.ambiguous_errors},
+            "ambiguous": {"below": AMBIGUOUS, "n": self.ambiguous, "errors": self.ambiguous_errors, "oracle": self.oracle_errors},
             "cases": {
                 case: {**measures.to_dict(), "accuracy_against_off": self.against_off[case].to_dict()}
                 for case, measures in self.measures.items()
@@ -92,9 +94,19 @@ class Ablation:
 
 
 def ablate(
-    pipeline: Pipeline, product: str, pictures: Sequence[Picture], station: str, foreign: Answer, tell: Callable[[], None] = lambda: None
+    pipeline: Pipeline,
+    product: str,
+    pictures: Sequence[Picture],
+    station: str,
+    foreign: Answer,
+    tell: Callable[[], None] = lambda: None,
+    *,
+    lots: Lots | None = None,
 ) -> Ablation:
-    """Judge the pictures four times. ``foreign`` are reports about something else, ``tell`` hears of each judged picture."""
+    """Judge the pictures four times. ``foreign`` are reports about something else, ``tell`` hears of each judged picture.
+
+    With ``lots`` the reports are theirs and not those that the station finds.
+    """
 
     def judged(reports: Reports) -> Judged:
         def step() -> None:
@@ -105,21 +117,23 @@ def ablate(
         return judge(replace(pipeline, reports=reports), product, pictures, station, step)
 
     nothing: Answer = ((), foreign[1][:0])
-    recorded = _Recorded(pipeline.reports)
-    cases = {"on": judged(recorded), "off": judged(NoReports(foreign[1].shape[1]))}
-    swapped = {place: recorded.answers.get(donor, nothing) for place, donor in enumerate(_donors([picture.group for picture in pictures]))}
+    true = _Recorded(pipeline.reports) if lots is None else _Replayed(dict(enumerate(lots.answers)), nothing)
+    cases = {"on": judged(true), "off": judged(NoReports(foreign[1].shape[1]))}
+    swapped = {place: true.answers.get(donor, nothing) for place, donor in enumerate(_donors([picture.group for picture in pictures]))}
     cases["shuffled"] = judged(_Replayed(swapped, nothing))
     cases["foreign"] = judged(_Replayed(dict.fromkeys(range(len(pictures)), foreign), nothing))
     answers = {case: np.nan_to_num(found.posterior).argmax(1) for case, found in cases.items()}
     doubtful = np.nan_to_num(cases["off"].posterior).max(1) < AMBIGUOUS
     truths = cases["off"].truths
+    best = None if lots is None else (np.nan_to_num(cases["off"].posterior) * lots.priors).argmax(1)
     return Ablation(
         cases=cases,
         measures={case: measure(found) for case, found in cases.items()},
         against_off={case: difference(found, cases["off"]) for case, found in cases.items()},
         ambiguous=int(doubtful.sum()),
         ambiguous_errors={case: int((answer != truths)[doubtful].sum()) for case, answer in answers.items()},
-        with_reports=sum(bool(reports) for reports, _ in recorded.answers.values()),
+        with_reports=sum(bool(reports) for reports, _ in true.answers.values()),
+        oracle_errors=None if best is None else int((best != truths)[doubtful].sum()),
     )
 
 

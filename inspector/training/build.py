@@ -35,7 +35,7 @@ from inspector.training.phrasing import phrasings
 from inspector.training.recipe import ProductRecipe, Recipe
 from inspector.training.tower import Trunk, load_tower
 from inspector.training.train import Source, train
-from inspector.training.visits import LotVisits, Pool, PositionVisits, last_reports
+from inspector.training.visits import LOT_CONCENTRATION, Pool, last_reports, visits_of
 from inspector.vlm.checkpoint import PARTS, open_checkpoint
 from inspector.vlm.encoder import SentenceTransformerEncoder
 from inspector.vlm.frozen_set import FOLDER
@@ -47,7 +47,6 @@ MAX_FLIP_SHARE = 0.01
 """Share of validation pictures whose label the export may change before it is refused."""
 Encode: TypeAlias = Callable[[list[str]], NDArray[np.float32]]
 """n texts to (n, d) float32 unit vectors."""
-_LOT_CONCENTRATION = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +74,7 @@ def build(recipe: Recipe, data: Path, out: Path, work: Path, console: Console, *
     model = EdgeModel(upper, decoder_from_llama(language_model), table, report_width=encoder.dim)
     pools = {name: read_pools(product, recipe, data, trunk, tokenizer, encoder, work) for name, product in recipe.products.items()}
     standardise_reports(model, pools)
-    sources = {
-        name: Source((PositionVisits if product.has_times else LotVisits)(pools[name].train), product.share)
-        for name, product in recipe.products.items()
-    }
+    sources = {name: Source(visits_of(product, recipe, pools[name].train), product.share) for name, product in recipe.products.items()}
     if start is not None:
         begin_with(model, start)
     train(model, sources, recipe, work / f"{recipe.name}-{plan_key(recipe, pools)}.state.pt", console)
@@ -174,7 +170,7 @@ def validation_reports(pools: Pools, product: ProductRecipe, most: int, seed: in
     rng, targets = np.random.default_rng(seed), pools.train.targets
     told = []
     for target in pools.val.targets:
-        weights = np.full(len(pools.val.labels.names), _LOT_CONCENTRATION)
+        weights = np.full(len(pools.val.labels.names), LOT_CONCENTRATION)
         weights[target] += 1.0  # the Dirichlet posterior of a lot's label mix, given that it holds this part
         drawn = rng.choice(len(weights), size=most, p=rng.dirichlet(weights))
         told.append(np.array([rng.choice(np.flatnonzero(targets == label)) for label in drawn], np.int64))

@@ -77,30 +77,51 @@ class Layer(nn.Module):
         self.down = nn.Linear(shape.inner, shape.width, bias=False)
 
     def forward(
-        self, x: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor], bias: torch.Tensor, past: torch.Tensor
+        self,
+        x: torch.Tensor,
+        rotary: tuple[torch.Tensor, torch.Tensor],
+        bias: torch.Tensor,
+        past: torch.Tensor,
+        nodes: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Run (B, T, D) over ``past`` (2, B, G, P, d) with the additive mask (T, P + T); return it and the new keys and values."""
+        """Run (B, T, D) over ``past`` (2, B, G, P, d) with the additive mask (T, P + T); return it and the new keys and values.
+
+        With ``nodes`` (N,) only those tokens go on: (B, N, D). All T still give keys and values.
+        """
+        weights, values, present = self.attention(x, rotary, bias, past, nodes)
+        x = x if nodes is None else x.index_select(1, nodes)
         s, (b, t, _) = self.shape, x.shape
-        weights, values, present = self.attention(x, rotary, bias, past)
         mixed = (weights @ values).view(b, s.heads, t, s.head_width)
         x = x + self.o(mixed.transpose(1, 2).reshape(b, t, s.width))
         h = self.mlp_norm(x)
         return x + self.down(functional.silu(self.gate(h)) * self.up(h)), present
 
     def attention(
-        self, x: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor], bias: torch.Tensor, past: torch.Tensor
+        self,
+        x: torch.Tensor,
+        rotary: tuple[torch.Tensor, torch.Tensor],
+        bias: torch.Tensor,
+        past: torch.Tensor,
+        nodes: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return attention weights (B, G, H / G * T, P + T), values (B, G, P + T, d) and the new keys and values (2, B, G, T, d)."""
+        """Return attention weights (B, G, H / G * T, P + T), values (B, G, P + T, d) and the new keys and values (2, B, G, T, d).
+
+        With ``nodes`` (N,) the weights are those of these tokens alone, (B, G, H / G * N, P + T).
+        """
         s, (b, t, _) = self.shape, x.shape
         h = self.input_norm(x)
-        q = rotate(self.q(h).view(b, t, s.heads, s.head_width).transpose(1, 2), rotary)  # (B, H, T, d)
+        asking, asked_at = h, rotary
+        if nodes is not None:
+            asking, bias, asked_at = h.index_select(1, nodes), bias.index_select(0, nodes), (rotary[0][nodes], rotary[1][nodes])
+        n = asking.shape[1]
+        q = rotate(self.q(asking).view(b, n, s.heads, s.head_width).transpose(1, 2), asked_at)  # (B, H, N, d)
         k = rotate(self.k(h).view(b, t, s.kv_heads, s.head_width).transpose(1, 2), rotary)  # (B, G, T, d)
         v = self.v(h).view(b, t, s.kv_heads, s.head_width).transpose(1, 2)
         keys, values = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)  # (B, G, P + T, d)
         group = s.heads // s.kv_heads
-        q = q.reshape(b, s.kv_heads, group * t, s.head_width)  # the heads of a group share keys and values
+        q = q.reshape(b, s.kv_heads, group * n, s.head_width)  # the heads of a group share keys and values
         scores = (q @ keys.transpose(2, 3)) * s.head_width**-0.5
-        weights = (scores.view(b, s.kv_heads, group, t, -1) + bias).softmax(-1).view(b, s.kv_heads, group * t, -1)
+        weights = (scores.view(b, s.kv_heads, group, n, -1) + bias).softmax(-1).view(b, s.kv_heads, group * n, -1)
         return weights, values, torch.stack([k, v])
 
 
@@ -126,9 +147,16 @@ class Decoder(nn.Module):
         self.register_buffer("inverse_frequency", shape.rope_theta**-exponents, persistent=False)
 
     def forward(
-        self, embeds: torch.Tensor, positions: torch.Tensor, bias: torch.Tensor, past: torch.Tensor
+        self,
+        embeds: torch.Tensor,
+        positions: torch.Tensor,
+        bias: torch.Tensor,
+        past: torch.Tensor,
+        nodes: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return hidden states (B, T, D) after the final norm, and the new keys and values (L, 2, B, G, T, d).
+
+        With ``nodes`` (N,) hidden states of these tokens alone, (B, N, D): the last layer works for no other.
 
         ``embeds`` (B, T, D); ``positions`` (T,) int64; ``bias`` (T, P + T) float32, 0 where a token may look and a large negative number
         elsewhere; ``past`` (L, 2, B, G, P, d), or (L, 2, 1, G, P, d) for a prefix that all sequences share.
@@ -138,7 +166,8 @@ class Decoder(nn.Module):
         past = past.expand(-1, -1, embeds.shape[0], -1, -1, -1)
         x, present = embeds, []
         for index, layer in enumerate(self.layers):
-            x, kv = layer(x, rotary, bias, past[index])
+            asked = () if nodes is None or index < len(self.layers) - 1 else (nodes,)
+            x, kv = layer(x, rotary, bias, past[index], *asked)
             present.append(kv)
         return self.norm(x), torch.stack(present)
 

@@ -3,6 +3,7 @@
 Layout of MiniCPM-V (arXiv 2408.01800; 4.6's merger: LayerNorm, 2x2 neighbours concatenated, two-layer MLP), other weights.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from inspector.training.decoder import Decoder, causal_bias
+from inspector.training.learner import Learner
 from inspector.training.tower import Trunk, Upper
 from inspector.vlm.prompt import Prompt
 from inspector.vlm.report_projector import ReportProjector
@@ -59,17 +61,45 @@ class Visit:
     vectors: torch.Tensor
     """(R, 384) report vectors in slot order."""
     stride_16: torch.Tensor | None
-    """(n, 272, h, w) features, or (n, S, S, 3) uint8 pixels for a model that holds its trunk; None leaves the image slots out, so that the
-    model must read the reports."""
+    """(n, 272, h, w) features, or (n, S, S, 3) uint8 pixels for a plain classifier whose trunk learns; None leaves the image slots out, so
+    that the model must read the reports."""
     targets: torch.Tensor
     """(n,) index of the true label."""
+    beliefs: torch.Tensor | None = None
+    """(n, K) probabilities that a teacher gave the labels; None where the true label is known."""
+    kept: torch.Tensor | None = None
+    """(n, 272) factors of the trunk's channels: 0 for those left out, or None."""
+    prior: torch.Tensor | None = None
+    """(K,) what the reports alone say about the label, 1 in sum, or None where that is not known."""
 
 
-class EdgeModel(nn.Module):
-    """All learning parts of inspector-edge. The trunk stands outside and frozen, unless it is to learn too."""
+class VisitLearner(Learner):
+    """What learns labels from visits."""
+
+    @abstractmethod
+    def log_posterior(self, visit: Visit) -> torch.Tensor:
+        """Return (n, K) log-probabilities of the labels, differentiable."""
+
+    def loss(self, visits: Sequence[Visit], smoothing: float) -> torch.Tensor:
+        """Return the mean cross-entropy over all pictures of all visits, with label smoothing; against beliefs as they are.
+
+        Against a teacher's beliefs it is that of Hinton et al. 2015 (arXiv 1503.02531) at temperature 1.
+        """
+        losses = []
+        for visit in visits:
+            log_p = self.log_posterior(visit)
+            if visit.beliefs is not None:
+                losses.append(-(visit.beliefs * log_p.clamp(min=-20)).sum(1))
+                continue
+            true = log_p.gather(1, visit.targets[:, None])[:, 0]
+            losses.append(-(1 - smoothing) * true - smoothing * log_p.clamp(min=-20).mean(1))
+        return torch.cat(losses).mean()
+
+
+class EdgeModel(VisitLearner):
+    """All learning parts of inspector-edge. The trunk stands outside and frozen."""
 
     embedding: torch.Tensor
-    trunk: Trunk | None
 
     def __init__(
         self, upper: Upper, decoder: Decoder, embedding: torch.Tensor, *, merger_inner: int = 1152, report_width: int = 384
@@ -78,16 +108,21 @@ class EdgeModel(nn.Module):
         super().__init__()
         rms = float(embedding.pow(2).mean().sqrt())
         width = decoder.shape.width
-        self.upper, self.decoder, self.trunk = upper, decoder, None
+        self.upper, self.decoder = upper, decoder
         self.merger = Merger(merger_inner, width, rms)
         self.projector = ReportProjector(report_width, width, rms)
         self.register_buffer("embedding", embedding)
         self.logit_scale = nn.Parameter(torch.tensor(-1.5))  # exp(-1.5): label logits start tame
 
-    def image_slots(self, stride_16: torch.Tensor) -> torch.Tensor:
-        """(B, 272, h, w), or (B, S, S, 3) uint8 where the model holds its trunk -> (B, I, D)."""
-        if self.trunk is not None and stride_16.dtype == torch.uint8:
-            stride_16 = self.trunk(stride_16)
+    def rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Return language model and upper tower, then merger and projector, which learn three times as fast."""
+        slow = [*self.decoder.parameters(), *self.upper.parameters()]
+        return [(slow, 1.0), ([*self.merger.parameters(), *self.projector.parameters(), self.logit_scale], 3.0)]
+
+    def image_slots(self, stride_16: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
+        """(B, 272, h, w) -> (B, I, D). ``kept`` (B, 272) scales the channels."""
+        if kept is not None:
+            stride_16 = stride_16 * kept[:, :, None, None]
         return self.merger(stride_16, self.upper(stride_16))
 
     def prefix(self, prompt: Prompt, vectors: torch.Tensor) -> torch.Tensor:
@@ -107,7 +142,7 @@ class EdgeModel(nn.Module):
         count = len(visit.targets) if visit.stride_16 is None else len(visit.stride_16)
         embeds = tail.expand(count, -1, -1)
         if visit.stride_16 is not None:
-            embeds = torch.cat([self.image_slots(visit.stride_16), embeds], 1)
+            embeds = torch.cat([self.image_slots(visit.stride_16, visit.kept), embeds], 1)
         trunk = embeds.shape[1] - len(visit.prompt.trie.tree_tokens)  # tokens before the tree
         positions, bias = frame_layout(visit.prompt.trie, trunk, len(visit.prompt.prefix_ids))
         hidden, _ = self.decoder(embeds, torch.from_numpy(positions), torch.from_numpy(bias), past)
@@ -125,13 +160,3 @@ class EdgeModel(nn.Module):
         logits = self.edge_logits(visit)
         log_p = torch.cat([logits[:, torch.from_numpy(trie.edge_nodes == node)].log_softmax(-1) for node in range(len(trie.nodes))], -1)
         return log_p @ torch.from_numpy(trie.paths.T.astype(np.float32))
-
-
-def loss_of(model: EdgeModel, visits: Sequence[Visit], smoothing: float) -> torch.Tensor:
-    """Return the mean cross-entropy over all pictures of all visits, with label smoothing."""
-    losses = []
-    for visit in visits:
-        log_p = model.log_posterior(visit)
-        true = log_p.gather(1, visit.targets[:, None])[:, 0]
-        losses.append(-(1 - smoothing) * true - smoothing * log_p.clamp(min=-20).mean(1))
-    return torch.cat(losses).mean()

@@ -18,6 +18,7 @@ from torch import nn
 
 from inspector.training.decoder import Decoder
 from inspector.training.edge_model import EdgeModel
+from inspector.training.padding import fuse_padding
 from inspector.training.tower import Trunk
 from inspector.vlm.checkpoint import FORMAT, sha256
 
@@ -50,8 +51,8 @@ class _Decoder(nn.Module):
         self, embeds: torch.Tensor, positions: torch.Tensor, bias: torch.Tensor, past: torch.Tensor, nodes: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (B, N, D) hidden states at ``nodes`` (N,) and the new keys and values."""
-        hidden, present = self.decoder(embeds, positions, bias, past)
-        return hidden.index_select(1, nodes), present
+        hidden, present = self.decoder(embeds, positions, bias, past, nodes)
+        return hidden, present
 
 
 def export_checkpoint(
@@ -115,6 +116,7 @@ def quantise_matrices(path: Path, bits: int) -> None:
 def _export_vision(path: Path, trunk: Trunk, model: EdgeModel, side: int) -> None:
     pixels = torch.zeros(2, side, side, 3, dtype=torch.uint8)
     _export(path, _Vision(trunk, model), {"pixels": pixels}, ["slots"], {"pixels": {0: "B"}})
+    fuse_padding(path)
 
 
 def _export_projector(path: Path, model: EdgeModel) -> None:

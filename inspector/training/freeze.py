@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,12 +25,15 @@ from inspector.training.edge_model import EdgeModel, Visit
 from inspector.training.tower import Trunk
 from inspector.vlm.checkpoint import open_checkpoint
 from inspector.vlm.frozen_set import FOLDER, FrozenSet, write_set
+from inspector.vlm.full_checkpoint import AnyCheckpoint, FullCheckpoint
 from inspector.vlm.parity import MAX_FLIPS, MAX_SHIFT
 from inspector.vlm.pixels import squared
 from inspector.vlm.prompt import build_prompt
 
 MOST = 40
 """Pictures of a set, over all products: a few seconds on two cores."""
+MOST_FULL, _SLICES = 16, 2
+"""The same for a full MiniCPM-V, where a picture takes seconds; pictures are made as small as so many slices."""
 _CLEAR = 2 * MAX_SHIFT
 """Least lead of the source's label over the next one. A shift that is allowed must not be able to flip a label."""
 
@@ -57,16 +61,40 @@ def freeze(
     small = [replace(one, image=_bounded(one.image, checkpoint.image_px)) for one in candidates]
     tokenizer = checkpoint.tokenizer()
     posteriors = [source_posterior(trunk, model, tokenizer, checkpoint.image_px, one) for one in small]
-    chosen = choose(small, posteriors, MOST)
-    if not chosen:
-        raise CheckpointError(f"none of {len(small)} pictures is clear enough to be frozen: its label must lead by {_CLEAR:g} or more")
-    rows = [(_file_name(place, small[index].name), small[index].image, small[index].context, posteriors[index])
-            for place, index in enumerate(chosen)]  # fmt: skip
-    name = f"{checkpoint.name}@{checkpoint.revision}"
-    written = write_set(folder or checkpoint_folder / FOLDER, name, source, datetime.now(UTC), rows)
+    written = _written(folder or checkpoint_folder / FOLDER, checkpoint, source, small, posteriors, MOST)
     if folder is None:
         _declare(checkpoint_folder / "model.toml")
     return written
+
+
+def freeze_full(
+    checkpoint: FullCheckpoint, judge: Predictor, candidates: Sequence[Candidate], source: str, folder: Path | None = None
+) -> FrozenSet:
+    """Write a frozen set of a full MiniCPM-V into ``folder``, by default its own; ``judge`` is the source, ``source`` says it in words.
+
+    Raises ``CheckpointError`` if no candidate is clear enough.
+    """
+    most = _SLICES * int(checkpoint.config.get("image_size", 448)) ** 2
+    small = [replace(one, image=_shrunk(one.image, most)) for one in candidates]
+    posteriors = [dict(judge.predict([("frame", one.image)], one.context)[0][0].scores) for one in small]
+    return _written(folder or checkpoint.folder / FOLDER, checkpoint, source, small, posteriors, MOST_FULL)
+
+
+def _written(
+    folder: Path,
+    checkpoint: AnyCheckpoint,
+    source: str,
+    candidates: Sequence[Candidate],
+    posteriors: Sequence[Mapping[str, float]],
+    most: int,
+) -> FrozenSet:
+    """Choose pictures and write them with the source's posteriors."""
+    chosen = choose(candidates, posteriors, most)
+    if not chosen:
+        raise CheckpointError(f"none of {len(candidates)} pictures is clear enough to be frozen: its label must lead by {_CLEAR:g} or more")
+    rows = [(_file_name(place, candidates[index].name), candidates[index].image, candidates[index].context, posteriors[index])
+            for place, index in enumerate(chosen)]  # fmt: skip
+    return write_set(folder, checkpoint.identity, source, datetime.now(UTC), rows)
 
 
 def source_posterior(trunk: Trunk, model: EdgeModel, tokenizer: Tokenizer, side: int, candidate: Candidate) -> dict[str, float]:
@@ -132,6 +160,16 @@ def _evenly(groups: Sequence[Sequence[int]], most: int) -> list[int]:
 def _bounded(image: Image, side: int) -> Image:
     """Return a picture as it is, or as the model reads it where that is smaller: a set must stay small."""
     return squared(image, side) if image.shape[0] * image.shape[1] > side * side else image
+
+
+def _shrunk(image: Image, most: int) -> Image:
+    """Return a picture with at most so many pixels, its proportions kept."""
+    height, width = image.shape[:2]
+    if height * width <= most:
+        return image
+    factor = (most / (height * width)) ** 0.5
+    size = max(int(width * factor), 1), max(int(height * factor), 1)
+    return np.asarray(cv2.resize(np.asarray(image), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _file_name(place: int, name: str) -> str:

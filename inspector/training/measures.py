@@ -92,15 +92,14 @@ def measure(judged: Judged, seed: int = 0) -> Measures:
     """Return the numbers; ``seed`` draws the groups of the intervals."""
     has: NDArray[np.bool_] = np.asarray(~np.isnan(judged.posterior).any(1), np.bool_)
     answers = np.where(has, np.nan_to_num(judged.posterior).argmax(1), -1)
-    draws = _draws(judged.groups, seed)
+    draws = draws_of(judged.groups, seed)
     truths, count = judged.truths, len(judged.names)
     good = judged.names.index(judged.good) if judged.good is not None else -2
     outcome = np.array([inspection.verdict.disposition for inspection in judged.inspections])
     is_good: NDArray[np.bool_] = np.asarray(truths == good, np.bool_)
 
     def rate(hit: Any, among: NDArray[np.bool_]) -> Rate:  # noqa: ANN401 - a comparison of arrays, which numpy types as a scalar too
-        drawn = [_share(hit[chosen], among[chosen]) for chosen in draws]
-        return _exact_at_the_ends(_interval(drawn, _share(hit, among)), len(set(np.array(judged.groups)[among])))
+        return rate_of(hit, among, judged.groups, draws)
 
     per_label = {
         name: LabelMeasure(int((truths[has] == k).sum()), rate(answers == k, has & (truths == k)), rate(answers == k, has & (truths != k)))
@@ -129,12 +128,22 @@ def measure(judged: Judged, seed: int = 0) -> Measures:
 def difference(one: Judged, other: Judged, seed: int = 0) -> Rate:
     """Return by how much the accuracy of ``one`` is above that of ``other`` on the same pictures, -1..1, with its paired interval."""
     right = [np.nan_to_num(judged.posterior, nan=-1.0).argmax(1) == judged.truths for judged in (one, other)]
-    gain = right[0].astype(float) - right[1].astype(float)
-    drawn = [float(gain[chosen].mean()) for chosen in _draws(one.groups, seed)]
-    return _interval(drawn, float(gain.mean()) if len(gain) else float("nan"))
+    return mean_over_groups(right[0].astype(float) - right[1].astype(float), one.groups, seed)
 
 
-def _draws(groups: tuple[str, ...], seed: int) -> list[NDArray[np.int64]]:
+def mean_over_groups(values: NDArray[np.float64], groups: tuple[str, ...], seed: int = 0) -> Rate:
+    """Return the mean of (n,) values with its 95 % interval over groups; NaN without any."""
+    drawn = [float(values[chosen].mean()) for chosen in draws_of(groups, seed)]
+    return _interval(drawn, float(values.mean()) if len(values) else float("nan"))
+
+
+def rate_of(hit: NDArray[np.bool_], among: NDArray[np.bool_], groups: tuple[str, ...], draws: list[NDArray[np.int64]]) -> Rate:
+    """Return the share of ``hit`` (n,) among ``among`` (n,) with its interval over the groups; ``draws`` are those of ``draws_of``."""
+    drawn = [_share(hit[chosen], among[chosen]) for chosen in draws]
+    return _exact_at_the_ends(_interval(drawn, _share(hit, among)), len(set(np.array(groups)[among])))
+
+
+def draws_of(groups: tuple[str, ...], seed: int) -> list[NDArray[np.int64]]:
     """Return the rows of each resample: as many groups as there are, drawn with replacement, each with all of its pictures."""
     names = sorted(set(groups))
     rows = [np.flatnonzero(np.array(groups) == name) for name in names]

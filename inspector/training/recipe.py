@@ -71,6 +71,14 @@ class Recipe(_Strict):
     limit_s: float = Field(float("inf"), gt=0, description="Seconds of training at most; the learning rate falls to its end by then.")
     deep: bool = Field(False, description="The whole vision tower learns, not its upper blocks alone.")
     half: bool = Field(False, description="Matrix products in bfloat16, where the processor is faster in it.")
+    even_groups: bool = Field(
+        False,
+        description="A picture is drawn by label, then by group (with the root of its size): a part seen often is not learnt by heart.",
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the trunk's channels that are left out at random while learning.")
+    mixing: float = Field(
+        0.0, ge=0, description="Parameter of the Beta distribution by which a taught model sees pictures mixed; 0: never."
+    )
     visits: int = Field(4, ge=1, description="Visits in one step.")
     visit_size: int = Field(6, ge=1, description="Pictures in one visit.")
     learning_rate: float = Field(

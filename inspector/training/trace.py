@@ -4,11 +4,13 @@ The deployed decoder is fused and gives no weights away, so they come from its t
 deployed answer in every trace. The verdict token is the prompt's last one: the label's first token is read from it. A weight says what was
 mixed in, not what the answer would have been without it (Jain and Wallace 2019, arXiv 1902.10186).
 
-L layers, H heads, P prefix positions, T positions of a frame, R report slots, I image slots.
+A full MiniCPM-V is traced in ``full_trace``. L layers, H heads, P prefix positions, T positions of a frame, R report slots, I image slots.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from inspector.pipeline import Predictor
 from inspector.training.decoder import Layer
 from inspector.training.edge_model import Visit
 from inspector.training.graph_weights import model_of
+from inspector.training.picture_share import Tile, laid_out
 from inspector.vlm.checkpoint import Checkpoint
 from inspector.vlm.pixels import squared
 from inspector.vlm.prompt import Prompt, build_prompt
@@ -34,14 +37,20 @@ class Trace:
 
     weights: NDArray[np.float32]
     """(L, H, P + T) attention weights of the verdict token; each row sums to 1."""
+    layers: tuple[int, ...]
+    """(L,) numbers of the layers that have weights, from 0."""
+    of_layers: int
+    """Layers of the language model; more than L where some are linear attention, which keeps a state and no weights."""
     reports_at: NDArray[np.int64]
     """(R,) positions of the report slots."""
     picture_at: NDArray[np.int64]
-    """(I,) positions of the image slots, row by row."""
+    """(I,) positions of the image slots, tile by tile and row by row."""
+    tiles: tuple[Tile, ...]
+    """Where in the picture they lie."""
     words: Mapping[int, str]
     """Position and text of every prompt token."""
     difference: float
-    """Largest difference between the copy's posterior and that of the deployed graphs, 0..1."""
+    """Largest difference between the posterior of the traced pass and the deployed one, 0..1."""
 
     @property
     def mean(self) -> NDArray[np.float32]:
@@ -56,15 +65,39 @@ class Trace:
 
     @property
     def picture(self) -> NDArray[np.float32]:
-        """(rows, columns) share of each image slot, where it lies in the picture."""
-        side = int(len(self.picture_at) ** 0.5)
-        return self.mean[self.picture_at].reshape(side, side)
+        """(rows, columns) share of each place in the picture."""
+        return laid_out(self.mean[self.picture_at], self.tiles)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares of picture, reports and words; they sum to 1."""
+        rows = self.by_layer()
+        return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+    @property
+    def layers_in_words(self) -> str:
+        """Which layers are shown, and why not all."""
+        if len(self.layers) == self.of_layers:
+            return f"all {self.of_layers}"
+        numbers = ", ".join(map(str, self.layers))
+        return (
+            f"{len(self.layers)} of {self.of_layers} (numbers {numbers}): the others are linear attention, which carries a state from token"
+            " to token and has no weights to show"
+        )
 
     def by_layer(self) -> list[dict[str, float]]:
         """Return for each layer the shares of picture, reports and words, mean over heads."""
         mean = self.weights.mean(1)  # (L, P + T)
         shares = [("picture", self.picture_at), ("reports", self.reports_at), ("words", np.array(sorted(self.words), np.int64))]
         return [{name: float(row[at].sum()) for name, at in shares} for row in mean]
+
+
+class Tracing(Protocol):
+    """What can trace the verdicts of one model."""
+
+    def trace(self, image: Image, context: Context, prediction: Prediction) -> Trace:
+        """Return what the verdict on a region looked at; ``prediction`` is what the deployed model said of it."""
+        ...
 
 
 class Watched:
@@ -111,10 +144,14 @@ class Tracer:
         prefix, slots = len(prompt.prefix_ids), weights.shape[-1] - len(prompt.prefix_ids) - len(prompt.tail_ids)
         words = {at: prompt.prefix_ids[at] for at in range(prefix) if at not in prompt.slots}
         words |= {prefix + slots + at: token for at, token in enumerate(prompt.tail_ids)}
+        side = math.isqrt(slots)
         return Trace(
             weights,
+            tuple(range(len(weights))),
+            len(weights),
             prompt.slots,
             np.arange(prefix, prefix + slots),
+            (Tile(side, side),),
             {at: self._tokenizer.decode([int(token)]) for at, token in words.items()},
             float(np.abs(posterior - np.array([prediction.scores[name] for name in context.labels.names])).max()),
         )

@@ -50,6 +50,9 @@ class TracedRegion:
         return {
             "region": self.prediction.region,
             "scores": dict(self.prediction.scores),
+            "shares": self.trace.shares,
+            "layers": list(self.trace.layers),
+            "of_layers": self.trace.of_layers,
             "by_layer": self.trace.by_layer(),
             "picture": self.trace.picture.round(5).tolist(),
             "reports": [{"share": share, "report_id": id_, "written_at": at, "text": text} for share, id_, at, text in self.reports()],
@@ -95,7 +98,7 @@ def _region(region: TracedRegion) -> str:
     labels = sorted(region.prediction.scores.items(), key=lambda item: -item[1])
     layers = "".join(
         f"<tr><td>layer {number}</td>" + "".join(f"<td class=n>{row[key]:.3f}</td>" for key in ("picture", "reports", "words")) + "</tr>"
-        for number, row in enumerate(region.trace.by_layer())
+        for number, row in zip(region.trace.layers, region.trace.by_layer(), strict=True)
     )
     reports = "".join(_bar(share, f"{at} {id_}: {text}", region) for share, id_, at, text in region.reports()) or "<tr><td>none</td></tr>"
     return (

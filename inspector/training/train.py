@@ -1,4 +1,4 @@
-"""Training of an edge model by a recipe: features once, then visits, then the averaged weights.
+"""Training of a learner by a recipe: visits, then the averaged weights.
 
 Resumable: the state is written every ``SAVE_EVERY_S`` seconds and taken up again if recipe and data are the same. A run ends after its
 steps or when its time is over; the learning rate follows whichever is nearer.
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -16,31 +17,32 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from inspector.errors import CheckpointError
-from inspector.training.edge_model import EdgeModel, Visit, loss_of
+from inspector.training.learner import Learner
 from inspector.training.recipe import Recipe
 from inspector.training.visits import History, Visits
 
 SAVE_EVERY_S = 30.0
 """Seconds of learning between two saved states: what a kill costs at most."""
+LearnerT = TypeVar("LearnerT", bound=Learner)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """One product's visits and the share of the steps that it gets."""
 
-    visits: Visits
+    visits: Visits[Any]
     """Where its visits come from."""
     share: float
     """Its share of all visits, relative to the other products'."""
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(Generic[LearnerT]):
     """Looking at the averaged weights now and then, so that the best of the run are kept."""
 
     every: int
     """Steps between two looks."""
-    measure: Callable[[EdgeModel], tuple[float, ...]]
+    measure: Callable[[LearnerT], tuple[float, ...]]
     """How good the weights are; the larger tuple is the better one."""
 
 
@@ -62,8 +64,13 @@ class _Progress:
 
 
 def train(
-    model: EdgeModel, sources: Mapping[str, Source], recipe: Recipe, state_file: Path, console: Console, check: Check | None = None
-) -> EdgeModel:
+    model: LearnerT,
+    sources: Mapping[str, Source],
+    recipe: Recipe,
+    state_file: Path,
+    console: Console,
+    check: Check[LearnerT] | None = None,
+) -> LearnerT:
     """Train the model in place and return it with the running average of its weights, the best of them if there is a ``check``."""
     optimiser, at = _optimiser(model, recipe), _Progress()
     at.average = {name: value.clone() for name, value in model.state_dict().items()}
@@ -93,10 +100,10 @@ def train(
     return model
 
 
-def _step(model: EdgeModel, visits: list[Visit], optimiser: torch.optim.Optimizer, recipe: Recipe, at: _Progress) -> float:
+def _step(model: Learner, visits: list[Any], optimiser: torch.optim.Optimizer, recipe: Recipe, at: _Progress) -> float:
     """Learn from some visits; return their loss. Raises ``CheckpointError`` if it is no number."""
     with torch.autocast("cpu", torch.bfloat16, enabled=recipe.half):
-        loss = loss_of(model, visits, recipe.smoothing)
+        loss = model.loss(visits, recipe.smoothing)
     if not torch.isfinite(loss):
         raise CheckpointError(f"step {at.step + 1}: the loss is {loss.item()}; lower learning_rate in the recipe")
     optimiser.zero_grad()
@@ -108,7 +115,7 @@ def _step(model: EdgeModel, visits: list[Visit], optimiser: torch.optim.Optimize
     return loss.item()
 
 
-def _look(check: Check, model: EdgeModel, at: _Progress, console: Console) -> None:
+def _look(check: Check[LearnerT], model: LearnerT, at: _Progress, console: Console) -> None:
     """Measure the averaged weights; keep them if they are the best so far."""
     learning = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(at.average)
@@ -120,7 +127,7 @@ def _look(check: Check, model: EdgeModel, at: _Progress, console: Console) -> No
         at.best, at.score = {name: value.clone() for name, value in at.average.items()}, score
 
 
-def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Iterator[Visit]:
+def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Iterator[Any]:
     """Yield the visits of one step; they depend on seed and step alone, so a resumed run draws the same."""
     rng = np.random.default_rng([recipe.seed, at.step])
     shares = np.array([source.share for source in sources.values()])
@@ -135,10 +142,8 @@ def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Itera
         yield sources[name].visits.draw(rng, recipe.visit_size, history, blind=blind)
 
 
-def _optimiser(model: EdgeModel, recipe: Recipe) -> torch.optim.AdamW:
-    slow = [*model.decoder.parameters(), *model.upper.parameters(), *(model.trunk.parameters() if model.trunk is not None else ())]
-    fast = [*model.merger.parameters(), *model.projector.parameters(), model.logit_scale]
-    groups = [{"params": slow, "lr": recipe.learning_rate}, {"params": fast, "lr": 3 * recipe.learning_rate}]
+def _optimiser(model: Learner, recipe: Recipe) -> torch.optim.AdamW:
+    groups = [{"params": parameters, "lr": factor * recipe.learning_rate} for parameters, factor in model.rates()]
     return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
 
 
@@ -147,24 +152,24 @@ def _rate(share: float) -> float:
     return min(1.0, (share + 0.002) / 0.05) * (0.02 + 0.49 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
-def _average(average: dict[str, torch.Tensor], model: EdgeModel, decay: float) -> None:
+def _average(average: dict[str, torch.Tensor], model: Learner, decay: float) -> None:
     for name, value in model.state_dict().items():
         if value.dtype.is_floating_point:
             average[name].lerp_(value, 1 - decay)
 
 
-def _save(path: Path, model: EdgeModel, optimiser: torch.optim.Optimizer, at: _Progress) -> None:
+def _save(path: Path, model: Learner, optimiser: torch.optim.Optimizer, at: _Progress) -> None:
     """Write the state beside the old one, then put it in its place: a kill leaves one of the two whole."""
     fresh = path.with_suffix(".new")
     torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict()} | asdict(at), fresh)
     fresh.replace(path)
 
 
-def _resume(path: Path, model: EdgeModel, optimiser: torch.optim.Optimizer, at: _Progress) -> None:
+def _resume(path: Path, model: Learner, optimiser: torch.optim.Optimizer, at: _Progress) -> None:
     """Take up a saved state if there is one."""
     if not path.is_file():
         return
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location=next(model.parameters()).device)
     model.load_state_dict(state.pop("model"))
     optimiser.load_state_dict(state.pop("optimiser"))
     for name, value in state.items():

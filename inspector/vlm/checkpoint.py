@@ -46,6 +46,11 @@ class Checkpoint:
     encoder: str
     """Revision of the report encoder that the projector was trained with."""
 
+    @property
+    def identity(self) -> str:
+        """What a frozen set is made for: ``name@revision``."""
+        return f"{self.name}@{self.revision}"
+
     def refuse_other_encoder(self, revision: str) -> None:
         """Raise ``CheckpointError`` if the report encoder in use is not the one that the projector has learnt to read."""
         if revision != self.encoder:

@@ -10,14 +10,14 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from inspector.errors import CheckpointError
-from inspector.settings import ModelSection
-from inspector.vlm.checkpoint import revision_of, sha256
+from inspector.settings import ImageTokens, ModelSection
+from inspector.vlm.checkpoint import Checkpoint, revision_of, sha256
 
 MODEL_TYPES = ("minicpmv4_6", "minicpmv4_7")
 """Values of ``model_type`` in config.json that this code reads."""
@@ -25,11 +25,15 @@ REPORTS = "reports.safetensors"
 """The report projector's file."""
 ORIGIN = "origin.toml"
 """Where the files came from and their hashes, written by ``inspector models pull``."""
+ADAPTERS = "adapters"
+"""Folder with the LoRA adapters of a model that ``inspector train`` has taught; they are merged into its weights already."""
+TRAINING = "training.json"
+"""What shaped a trained model; it shapes no answer."""
 _INDEX = "model.safetensors.index.json"
 _NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json|processor_config.json")
 _SHAPING = ("*.json", "*.jinja", "*.safetensors", "*.txt")
 """Files that shape an answer."""
-_IDLE = ("generation_config.json",)
+_IDLE = ("generation_config.json", TRAINING)
 _COPY = "copy it from the model's page on the hub, or fetch the folder: inspector models pull"
 
 
@@ -43,6 +47,8 @@ class FullCheckpoint:
     """Its folder's name."""
     revision: str
     """First 12 hex digits of the hash over its files and the settings that change an answer."""
+    source: str
+    """As ``revision``, but without the precision: in every precision the model is to answer as the same source."""
     config: Mapping[str, Any]
     """What config.json says."""
     weights: tuple[Path, ...]
@@ -58,6 +64,16 @@ class FullCheckpoint:
     def model_type(self) -> str:
         """``minicpmv4_6`` or ``minicpmv4_7``."""
         return str(self.config["model_type"])
+
+    @property
+    def identity(self) -> str:
+        """What a frozen set is made for: model type and source, whatever the folder's name and the precision."""
+        return f"{self.model_type}@{self.source}"
+
+    @property
+    def is_trained(self) -> bool:
+        """True if ``inspector train`` made it: then it has a frozen set."""
+        return (self.folder / ADAPTERS).is_dir()
 
     @property
     def projector(self) -> Path:
@@ -76,9 +92,18 @@ class FullCheckpoint:
         return Tokenizer.from_file(str(self.folder / "tokenizer.json"))
 
 
+AnyCheckpoint: TypeAlias = Checkpoint | FullCheckpoint
+
+
 def is_full(folder: Path) -> bool:
     """Return whether a folder is to be read as a full checkpoint: it has config.json and no model.toml."""
     return (folder / "config.json").is_file() and not (folder / "model.toml").is_file()
+
+
+def full_folders(models: Path) -> list[Path]:
+    """Return the folders below ``models`` that hold a full MiniCPM-V, as they are laid out there: ``NAME`` or ``OWNER/NAME``."""
+    places = sorted(path.parent for depth in ("[!.]*", "[!.]*/[!.]*") for path in models.glob(f"{depth}/config.json"))
+    return [place for place in places if is_full(place) and _json_or_empty(place / "config.json").get("model_type") in MODEL_TYPES]
 
 
 def open_full(folder: Path, model: ModelSection) -> FullCheckpoint:
@@ -88,18 +113,27 @@ def open_full(folder: Path, model: ModelSection) -> FullCheckpoint:
         raise CheckpointError("\n".join(faults))
     config, reports = _json(folder / "config.json"), folder / REPORTS
     encoder, report_width = _projector(reports, config) if reports.is_file() else ("", 0)
-    hashes = {path.name: _hash(path) for path in _shaping(folder)}
-    reading = {"precision": model.precision, "image_tokens": model.image_tokens, "max_slices": str(model.max_slices)}
+    hashes = {path.name: file_hash(path) for path in shaping_files(folder)}
+    hashes |= {"image_tokens": model.image_tokens, "max_slices": str(model.max_slices)}
+    reading: dict[str, str] = {"precision": model.precision}
+    if model.vision == "onnx" and (record := graph_path(folder, model.image_tokens).with_suffix(".toml")).is_file():
+        reading["vision"] = file_hash(record)
     return FullCheckpoint(
         folder=folder,
         name=folder.resolve().name,
         revision=revision_of(hashes | reading),
+        source=revision_of(hashes),
         config=config,
         weights=tuple(_weights(folder)),
         report_width=report_width,
         encoder=encoder,
         is_verified=(folder / ORIGIN).is_file(),
     )
+
+
+def graph_path(folder: Path, image_tokens: ImageTokens) -> Path:
+    """Return where a checkpoint's vision graph for a token mode lies; its record lies beside it, ending in .toml."""
+    return folder / "onnx" / f"vision-{image_tokens}.onnx"
 
 
 def verify_full(folder: Path) -> list[str]:
@@ -141,6 +175,11 @@ def tensor_sizes(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
         raise CheckpointError(f"{path}: truncated or no safetensors file ({error}); {_COPY}") from error
 
 
+def shaping_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that shape an answer, sorted."""
+    return sorted({path for pattern in _SHAPING for path in folder.glob(pattern) if path.name not in _IDLE})
+
+
 def write_origin(folder: Path, repository: str, commit: str, hashes: Mapping[str, str]) -> None:
     """Write down where a folder's files came from and what they must hash to."""
     lines = ["format = 1", f"repository = {json.dumps(repository)}", f"commit = {json.dumps(commit)}", "", "[sha256]"]
@@ -162,7 +201,7 @@ def _altered(folder: Path) -> Iterator[str]:
         file = folder / name
         if not file.is_file():
             yield f"{file}: the file is missing (sha256 should be {expected[:12]}...); {_COPY}"
-        elif (found := _hash(file)) != expected:
+        elif (found := file_hash(file)) != expected:
             yield f"{file}: sha256 {found[:12]}..., expected {expected[:12]}...; it is altered, fetch it anew: inspector models pull"
 
 
@@ -190,15 +229,11 @@ def _weights(folder: Path) -> Iterable[Path]:
     return [folder / "model.safetensors"]
 
 
-def _shaping(folder: Path) -> list[Path]:
-    return sorted({path for pattern in _SHAPING for path in folder.glob(pattern) if path.name not in _IDLE})
-
-
 def _any(folder: Path, names: str) -> bool:
     return any((folder / name).is_file() for name in names.split("|"))
 
 
-def _hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file; gigabytes are read once as long as nobody touches the file."""
     status = path.stat()
     return _hash_of(path, status.st_size, status.st_mtime_ns)

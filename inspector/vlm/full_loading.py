@@ -4,6 +4,7 @@ int8 and int4 go through bitsandbytes, on CUDA and on the CPU (LLM.int8, arXiv 2
 of the vocabulary stay in bfloat16.
 """
 
+import gc
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, TypeAlias
@@ -41,10 +42,14 @@ def prepare(checkpoint: FullCheckpoint, model: ModelSection) -> tuple[torch.devi
     """Return the device and what ``from_pretrained`` needs. Raises ``CheckpointError`` if it cannot be had here; loads nothing."""
     device = choose_device(model.device)
     options = precision_options(model.precision, device)
-    on_cpu = device.type == "cpu"
-    free = host_free_bytes() if on_cpu else torch.cuda.mem_get_info(device)[0]
-    refuse_too_large(checkpoint, model, free, on_cpu=on_cpu)
+    refuse_too_large(checkpoint, model, free_bytes(device), on_cpu=device.type == "cpu")
     return device, options
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the memory that is free on a device."""
+    gc.collect()  # a model that nobody uses any more is given back first
+    return host_free_bytes() if device.type == "cpu" else int(torch.cuda.mem_get_info(device)[0])
 
 
 def choose_device(device: Device) -> torch.device:

@@ -13,7 +13,7 @@ from typing import get_args
 
 from inspector.errors import CheckpointError
 from inspector.settings import ModelSection, Precision
-from inspector.vlm.full_checkpoint import FullCheckpoint, tensor_sizes
+from inspector.vlm.full_checkpoint import FullCheckpoint, graph_path, tensor_sizes
 
 NOT_QUANTISED = ("model.vision_tower", "model.merger", "lm_head", "in_proj_a", "in_proj_b")
 """Modules that int8 and int4 leave in bfloat16, beside the embeddings: what pictures go through, the head that labels are read from, and
@@ -50,20 +50,23 @@ def plan_memory(checkpoint: FullCheckpoint, model: ModelSection, precision: Prec
     weights = int(sum(math.prod(shape) * (_BYTES[precision] if _is_quantised(name, shape) else plain) for name, shape in sizes.items()))
     work = _LIBRARIES + model.max_batch * _picture_bytes(checkpoint, model, plain) + _caches(checkpoint, model)
     read = sum(path.stat().st_size for path in checkpoint.weights) if on_cpu and precision in {"int8", "int4"} else 0
+    if model.vision == "onnx":  # the graph's own weights, beside those of torch that it is held against
+        path = graph_path(checkpoint.folder, model.image_tokens)
+        weights += sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
     return MemoryPlan(weights, int(work), weights + read + _LIBRARIES if read else 0)
 
 
 def refuse_too_large(checkpoint: FullCheckpoint, model: ModelSection, free_bytes: int, *, on_cpu: bool = True) -> None:
     """Raise ``CheckpointError`` with advice if the checkpoint needs more than is allowed or free."""
-    limit, reason = free_bytes, f"{'this machine' if on_cpu else 'the GPU'} has {_gigabytes(free_bytes)} free"
+    limit, reason = free_bytes, f"{'this machine' if on_cpu else 'the GPU'} has {gigabytes(free_bytes)} free"
     if model.max_memory_bytes and model.max_memory_bytes < free_bytes:
-        limit, reason = model.max_memory_bytes, f"model.max_memory_bytes is {_gigabytes(model.max_memory_bytes)}"
+        limit, reason = model.max_memory_bytes, f"model.max_memory_bytes is {gigabytes(model.max_memory_bytes)}"
     plan = plan_memory(checkpoint, model, model.precision, on_cpu=on_cpu)
     if plan.total_bytes <= limit:
         return
     raise CheckpointError(
-        f"{checkpoint.folder}: needs about {_gigabytes(plan.total_bytes)} in {model.precision} (weights {_gigabytes(plan.weights_bytes)},"
-        f" work {_gigabytes(plan.work_bytes)}{_while_loading(plan)}), {reason}; {_advice(checkpoint, model, limit, on_cpu=on_cpu)}"
+        f"{checkpoint.folder}: needs about {gigabytes(plan.total_bytes)} in {model.precision} (weights {gigabytes(plan.weights_bytes)},"
+        f" work {gigabytes(plan.work_bytes)}{_while_loading(plan)}), {reason}; {_advice(checkpoint, model, limit, on_cpu=on_cpu)}"
     )
 
 
@@ -86,6 +89,18 @@ def host_free_bytes() -> int:
     return max(min(free), 0)
 
 
+def gigabytes(count: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{count / 1e9:.1f} GB"
+
+
+def picture_patches(checkpoint: FullCheckpoint, model: ModelSection) -> int:
+    """Return the patches of a picture that is cut into as many slices as ``model.max_slices`` allows."""
+    patch, side = checkpoint.config.get("vision_config", {}).get("patch_size", 14), checkpoint.config.get("image_size", 448)
+    slices = 1 if model.max_slices == 1 else model.max_slices + 1  # the whole picture is seen beside its slices
+    return int(slices * (side // patch) ** 2)
+
+
 def _is_quantised(name: str, shape: tuple[int, ...]) -> bool:
     kept = {module.rpartition(".")[2] for module in NOT_QUANTISED} | {"embed_tokens"}
     return len(shape) == 2 and name.endswith(".weight") and not kept & set(name.split("."))
@@ -94,11 +109,8 @@ def _is_quantised(name: str, shape: tuple[int, ...]) -> bool:
 def _picture_bytes(checkpoint: FullCheckpoint, model: ModelSection, plain: float) -> float:
     """Activations of one picture: what a layer of the vision tower holds for its patches, in the working precision and in float32."""
     vision = checkpoint.config.get("vision_config", {})
-    patch, side = vision.get("patch_size", 14), checkpoint.config.get("image_size", 448)
-    slices = 1 if model.max_slices == 1 else model.max_slices + 1  # the whole picture is seen beside its slices
-    patches = slices * (side // patch) ** 2
     held = 8 * vision.get("hidden_size", 1152) + 3 * vision.get("intermediate_size", 4304)
-    return patches * held * plain
+    return picture_patches(checkpoint, model) * held * plain
 
 
 def _caches(checkpoint: FullCheckpoint, model: ModelSection) -> int:
@@ -124,11 +136,7 @@ def _advice(checkpoint: FullCheckpoint, model: ModelSection, limit: int, *, on_c
 
 
 def _while_loading(plan: MemoryPlan) -> str:
-    return f", {_gigabytes(plan.loading_bytes)} while it is quantised" if plan.loading_bytes == plan.total_bytes else ""
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"
+    return f", {gigabytes(plan.loading_bytes)} while it is quantised" if plan.loading_bytes == plan.total_bytes else ""
 
 
 def _meminfo(key: str) -> int:

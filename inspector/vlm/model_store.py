@@ -14,11 +14,11 @@ from pathlib import Path
 from inspector.errors import CheckpointError, SettingsError
 from inspector.settings import StationSettings, choose_model, keep_fits, read_station, read_station_table, restore_fits
 from inspector.settings.table_file import sync_to_disk
-from inspector.vlm.checkpoint import Checkpoint, open_checkpoint, verify
 from inspector.vlm.encoder import expected_revision
 from inspector.vlm.frozen_set import FOLDER, open_set
+from inspector.vlm.full_checkpoint import AnyCheckpoint
 from inspector.vlm.model_history import followed_by, name_for, neighbour, read_history, surplus, write_history
-from inspector.vlm.onnx_predictor import OnnxPredictor
+from inspector.vlm.opening import open_any, open_predictor, verify_any
 from inspector.vlm.parity import Parity, check_parity, open_gate
 
 
@@ -48,7 +48,7 @@ def install(root: Path, station_folder: Path, new_checkpoint_folder: Path, decid
     """
     settings = read_station(station_folder)
     station, old = settings.name, settings.model.checkpoint
-    fresh = open_checkpoint(new_checkpoint_folder)
+    fresh = open_any(new_checkpoint_folder, settings.model)
     history = read_history(station_folder)
     name = name_for(station, fresh.revision)
     place = root / "models" / name
@@ -87,7 +87,7 @@ def rollback(root: Path, station_folder: Path, *, forward: bool = False) -> Inst
     if name is None:
         side = "newer" if forward else "previous"
         raise CheckpointError(f"{settings.name} uses {old}, and no {side} model is known; inspector models list shows what there is")
-    checkpoint = open_checkpoint(root / "models" / name)
+    checkpoint = open_any(root / "models" / name, settings.model)
     parity = admit(settings, checkpoint)
     try:
         keep_fits(station_folder, old)
@@ -98,9 +98,9 @@ def rollback(root: Path, station_folder: Path, *, forward: bool = False) -> Inst
     return Installed(name, f"{checkpoint.name}@{checkpoint.revision}", old, parity)
 
 
-def admit(settings: StationSettings, checkpoint: Checkpoint) -> Parity:
+def admit(settings: StationSettings, checkpoint: AnyCheckpoint) -> Parity:
     """Return how a checkpoint passed a station's gate, judged anew. Raises ``CheckpointError`` if it may not judge there."""
-    predictor = OnnxPredictor(checkpoint, providers=settings.model.providers, threads=settings.model.threads)
+    predictor = open_predictor(checkpoint, settings.model)
     predictor.check_labels({name: product.label_set() for name, product in settings.products.items()})
     if settings.reports.max_reports:
         checkpoint.refuse_other_encoder(expected_revision(settings.encoder))
@@ -141,7 +141,7 @@ def _put(source: Path, place: Path, settings: StationSettings) -> Parity:
 
 
 def _passed(settings: StationSettings, folder: Path) -> Parity:
-    parity = admit(settings, open_checkpoint(folder))
+    parity = admit(settings, open_any(folder, settings.model))
     if not parity.is_compared:
         raise CheckpointError(f"{folder}: has no frozen set, so nothing shows that it answers as its source did")
     return parity
@@ -149,7 +149,7 @@ def _passed(settings: StationSettings, folder: Path) -> Parity:
 
 def _is_whole(place: Path) -> bool:
     """Tell whether a checkpoint and its frozen set are there, unaltered."""
-    if verify(place):
+    if verify_any(place):
         return False
     try:
         open_set(place / FOLDER)

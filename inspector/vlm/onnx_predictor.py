@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -22,6 +23,7 @@ from inspector.core.prediction import Prediction
 from inspector.errors import CheckpointError, PredictionError
 from inspector.vlm.checkpoint import Checkpoint
 from inspector.vlm.graph_output import PATCHES, with_output
+from inspector.vlm.onnx_session import open_graph
 from inspector.vlm.pixels import squared
 from inspector.vlm.prompt import Prompt, build_prompt, label_trie
 from inspector.vlm.trie import frame_layout
@@ -57,6 +59,7 @@ class OnnxPredictor:
         """Load the graphs. Raises ``CheckpointError`` if a graph or an execution provider cannot be used."""
         self.checkpoint = checkpoint
         self.name = f"{checkpoint.name}@{checkpoint.revision}"
+        self.standing = ""
         self._tokenizer = checkpoint.tokenizer()
         self._embedding = checkpoint.embedding()
         self._vision, self._projector, self._decoder = (
@@ -83,6 +86,7 @@ class OnnxPredictor:
             prefix = self._prefix(context)
             prefilled = time.perf_counter()
             pixels = self._pixels([image for _, image in images])
+            squared_at = time.perf_counter()
             slots, features = self._look(pixels) if context.normality is not None else (self._slots(pixels), None)
             seen = time.perf_counter()
             posterior = prefix.prompt.trie.posterior(self.edge_logits(prefix, slots))
@@ -97,7 +101,7 @@ class OnnxPredictor:
             Prediction(region, dict(zip(labels, map(float, row), strict=True)), ids, self.name, normality)
             for (region, _), row, normality in zip(images, posterior, found, strict=True)
         ]
-        stages = {"prefill": prefilled - started, "vision": seen - prefilled, "decode": decoded - seen}
+        stages = {"prefill": prefilled - started, "pixels": squared_at - prefilled, "vision": seen - squared_at, "decode": decoded - seen}
         if context.normality is not None:
             stages["normality"] = measured - decoded
         return predictions, {stage: 1e3 * seconds for stage, seconds in stages.items()}
@@ -152,18 +156,15 @@ class OnnxPredictor:
         """Return the (B, E) logits of the trie's edges for (B, I, D) image slots."""
         if not len(prefix.nodes):  # a single label: nothing to decide
             return np.zeros((len(slots), 0), np.float32)
-        tail = np.broadcast_to(prefix.tail, (len(slots), *prefix.tail.shape))
-        feeds = {
-            "embeds": np.concatenate([slots, tail], axis=1),
-            "positions": prefix.positions,
-            "bias": prefix.bias,
-            "past": prefix.past,
-            "nodes": prefix.nodes,
-        }
-        hidden = self._decoder.run(["hidden"], feeds)[0]  # (B, N, D)
+        hidden = self._decoder.run(["hidden"], _frame_feeds(prefix, slots))[0]  # (B, N, D)
         edges = hidden[:, prefix.prompt.trie.edge_nodes]  # (B, E, D)
         logits: NDArray[np.float32] = np.einsum("bed,ed->be", edges, prefix.head)
         return logits
+
+    def graph_inputs(self, image: Image, context: Context) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return what the graphs read for one picture (h, w, 3) with a prefix in the cache: {part: {input: array}}."""
+        pixels = self._pixels([image])
+        return {"vision": {"pixels": pixels}, "decoder": _frame_feeds(self._prefix(context), self._slots(pixels))}
 
     def _prefix(self, context: Context) -> Prefix:
         """Return the static prefix of a context, from the cache if it was seen lately."""
@@ -202,6 +203,18 @@ class OnnxPredictor:
         return self._embedding[ids].astype(np.float32)
 
 
+def _frame_feeds(prefix: Prefix, slots: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Return what the decoder reads for (B, I, D) image slots."""
+    tail = np.broadcast_to(prefix.tail, (len(slots), *prefix.tail.shape))
+    return {
+        "embeds": np.concatenate([slots, tail], axis=1),
+        "positions": prefix.positions,
+        "bias": prefix.bias,
+        "past": prefix.past,
+        "nodes": prefix.nodes,
+    }
+
+
 def _windows(side: int) -> NDArray[np.bool_]:
     """Return (g * g, g * g): True where a slot of a g x g grid lies in the 3 x 3 window around another."""
     rows, columns = np.divmod(np.arange(side * side), side)
@@ -216,20 +229,5 @@ def open_session(
 
     Raises ``CheckpointError`` if it cannot be loaded or if ONNX Runtime fell back to another provider.
     """
-    available = ort.get_available_providers()
-    unknown = [name for name in providers if name not in available]
-    if unknown:
-        raise CheckpointError(f"model.providers: {unknown[0]!r} is not in this build of ONNX Runtime; available: {', '.join(available)}")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        path = checkpoint.files[part]
-        graph = str(path) if extra is None else with_output(path.read_bytes(), extra)
-        session = ort.InferenceSession(graph, options, providers=list(providers))
-    except Exception as error:  # onnxruntime raises bare Exception subclasses of its own
-        raise CheckpointError(f"{checkpoint.files[part]}: ONNX Runtime cannot load it: {error}") from error
-    if session.get_providers()[0] != providers[0]:
-        raise CheckpointError(f"model.providers: asked for {providers[0]}, ONNX Runtime fell back to {session.get_providers()[0]}")
-    return session
+    path = checkpoint.files[part]
+    return open_graph(path, providers, threads, graph=None if extra is None else with_output(path.read_bytes(), extra))

@@ -6,7 +6,7 @@ torch and transformers are imported for a full MiniCPM-V alone, and only when it
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from inspector.core.context import Context
 from inspector.core.frame import Image
@@ -14,11 +14,9 @@ from inspector.core.label import LabelSet
 from inspector.core.prediction import Prediction
 from inspector.errors import CheckpointError
 from inspector.settings import ModelSection
-from inspector.vlm.checkpoint import Checkpoint, open_checkpoint, verify
-from inspector.vlm.full_checkpoint import MODEL_TYPES, FullCheckpoint, is_full, open_full, verify_full
+from inspector.vlm.checkpoint import Checkpoint, open_checkpoint, sha256, verify
+from inspector.vlm.full_checkpoint import MODEL_TYPES, AnyCheckpoint, FullCheckpoint, file_hash, is_full, open_full, verify_full
 from inspector.vlm.onnx_predictor import OnnxPredictor
-
-AnyCheckpoint: TypeAlias = Checkpoint | FullCheckpoint
 
 
 class LabelledPredictor(Protocol):
@@ -26,6 +24,8 @@ class LabelledPredictor(Protocol):
 
     name: str
     """``name@revision`` of the checkpoint."""
+    standing: str
+    """How it was held against its source when it was opened; empty if that is the parity gate's business."""
 
     def check_labels(self, products: Mapping[str, LabelSet]) -> None:
         """Raise ``CheckpointError`` if a product's labels cannot be written or told apart."""
@@ -42,6 +42,13 @@ def open_any(folder: Path, model: ModelSection) -> AnyCheckpoint:
     if faults:
         raise CheckpointError("\n".join(faults))
     return open_full(folder, model) if is_full(folder) else open_checkpoint(folder)
+
+
+def weight_hashes(checkpoint: AnyCheckpoint) -> dict[str, str]:
+    """Return the SHA-256 of every file that holds weights, by file name."""
+    if isinstance(checkpoint, FullCheckpoint):
+        return {path.name: file_hash(path) for path in checkpoint.weights}
+    return {path.name: sha256(path) for part, path in checkpoint.files.items() if part != "tokenizer"}
 
 
 def verify_any(folder: Path) -> list[str]:

@@ -17,8 +17,8 @@ from inspector.core.frame import Image
 from inspector.core.prediction import Prediction
 from inspector.errors import CheckpointError, PredictionError
 from inspector.settings import ModelSection, StationSettings
-from inspector.vlm.checkpoint import Checkpoint
 from inspector.vlm.frozen_set import FOLDER, FrozenPicture, FrozenSet, open_set
+from inspector.vlm.full_checkpoint import AnyCheckpoint, FullCheckpoint
 from inspector.vlm.parity_memory import Machine, key_of, recall, remember, this_machine
 
 MAX_FLIPS = 0
@@ -87,7 +87,7 @@ class Compared:
 class Gate:
     """What stands between a checkpoint and a station's parts."""
 
-    checkpoint: Checkpoint
+    checkpoint: AnyCheckpoint
     """The checkpoint."""
     station: str
     """Name of the station; STATION if there is none."""
@@ -122,8 +122,14 @@ class Gate:
             *lines,
             f"See all pictures: inspector models verify {self.station} --sheet parity.png",
             f"Restore the previous model: inspector models rollback {self.station}",
-            "If there is none, or it is refused too: go back to the ONNX Runtime and the model.providers that worked",
+            f"If there is none, or it is refused too: {self._way_back()}",
         ]
+
+    def _way_back(self) -> str:
+        """Return what may be at fault beside the model."""
+        if isinstance(self.checkpoint, FullCheckpoint):
+            return "go back to the torch, the transformers and the model.precision that worked"
+        return "go back to the ONNX Runtime and the model.providers that worked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +144,17 @@ class Parity:
     """What was not compared, and why."""
 
 
-def open_gate(checkpoint: Checkpoint, settings: StationSettings | None, machine: Machine | None = None) -> Gate:
+def open_gate(checkpoint: AnyCheckpoint, settings: StationSettings | None, machine: Machine | None = None) -> Gate:
     """Read the frozen sets of checkpoint and station; without a station the checkpoint's own.
 
     Raises ``CheckpointError`` if one is missing, truncated, altered or, in the checkpoint's folder, another checkpoint's.
     """
     limits, sets, notes = limits_of(checkpoint), list[FrozenSet](), list[str]()
-    name, own = f"{checkpoint.name}@{checkpoint.revision}", checkpoint.folder / FOLDER
+    name, own = checkpoint.identity, checkpoint.folder / FOLDER
     if limits.is_required or own.exists():
         sets.append(open_set(own))
         if sets[0].model != name:
-            raise CheckpointError(f"{own}: was made for {sets[0].model}, the model is {name}; fetch the model folder anew")
+            raise CheckpointError(f"{own}: was made for {sets[0].model}, the model is {name}; {_cure(checkpoint)}")
     else:
         notes.append(f"{name} has no frozen set: nothing shows that it answers here as its source did")
     if settings is not None and (local := settings.folder / FOLDER).exists():
@@ -157,8 +163,7 @@ def open_gate(checkpoint: Checkpoint, settings: StationSettings | None, machine:
             sets.append(frozen)
         else:
             notes.append(f"{local}: was made for {frozen.model} and is not compared; inspector models freeze {settings.name} makes it anew")
-    providers = (settings.model if settings is not None else ModelSection()).providers
-    key = key_of(checkpoint, sets, providers, machine or this_machine())
+    key = key_of(checkpoint, sets, settings.model if settings is not None else ModelSection(), machine or this_machine())
     return Gate(checkpoint, "STATION" if settings is None else settings.name, tuple(sets), tuple(notes), limits, key)
 
 
@@ -185,8 +190,10 @@ def memory_of(database: Path) -> Path:
     return database.with_suffix(".parity.json")
 
 
-def limits_of(checkpoint: Checkpoint) -> Limits:
-    """Return what ``[parity]`` in model.toml allows. Raises ``CheckpointError`` if it makes no sense."""
+def limits_of(checkpoint: AnyCheckpoint) -> Limits:
+    """Return what ``[parity]`` in model.toml allows; a full MiniCPM-V has none. Raises ``CheckpointError`` if it makes no sense."""
+    if isinstance(checkpoint, FullCheckpoint):
+        return Limits(is_required=checkpoint.is_trained)
     path = checkpoint.folder / "model.toml"
     table = tomllib.loads(path.read_text(encoding="utf-8")).get("parity")
     if table is None:
@@ -217,6 +224,13 @@ def largest_of(compared: Sequence[Compared]) -> float:
 def summary(compared: Sequence[Compared]) -> str:
     """Return the outcome in few words."""
     return _outcome(len(compared), flips_of(compared), largest_of(compared))
+
+
+def _cure(checkpoint: AnyCheckpoint) -> str:
+    """Return what to do about a model's own set that was made for another one."""
+    if isinstance(checkpoint, FullCheckpoint):
+        return "set model.image_tokens and model.max_slices as they were, or fetch the model folder anew"
+    return "fetch the model folder anew"
 
 
 def _outcome(pictures: int, flips: int, shift: float) -> str:

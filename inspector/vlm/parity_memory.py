@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cv2
@@ -18,12 +19,16 @@ import onnxruntime as ort
 import tokenizers
 
 from inspector import __version__
+from inspector.settings import ModelSection
 from inspector.settings.table_file import replace_text
 from inspector.vlm.checkpoint import Checkpoint, sha256
 from inspector.vlm.frozen_set import FrozenSet
+from inspector.vlm.full_checkpoint import AnyCheckpoint
 
 _CPU_LINES = ("model name", "flags", "Features", "CPU part")
 """Lines of /proc/cpuinfo that say which instructions ONNX Runtime may choose from: x86-64, then Arm."""
+_OF_FULL = ("torch", "transformers", "bitsandbytes", "pillow")
+"""Packages between a picture and the posterior of a full MiniCPM-V; asked for their version, not imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,13 @@ def this_machine(proc: Path = Path("/proc")) -> Machine:
     return Machine(json.dumps(versions), "\n".join([*cpu, *map(_text, gpus)]))
 
 
-def key_of(checkpoint: Checkpoint, sets: Sequence[FrozenSet], providers: Sequence[str], machine: Machine) -> str:
+def key_of(checkpoint: AnyCheckpoint, sets: Sequence[FrozenSet], model: ModelSection, machine: Machine) -> str:
     """Return the hash over all that could change an answer. The checkpoint's files have been held against their hashes."""
-    parts = [checkpoint.revision, sha256(checkpoint.folder / "model.toml"), *(frozen.seal for frozen in sets), *providers]
+    if isinstance(checkpoint, Checkpoint):
+        how = [sha256(checkpoint.folder / "model.toml"), *model.providers]
+    else:
+        how = [model.device, *map(_version, _OF_FULL)]
+    parts = [checkpoint.revision, *how, *(frozen.seal for frozen in sets)]
     return hashlib.sha256("\n".join([*parts, machine.software, machine.processor]).encode()).hexdigest()
 
 
@@ -81,6 +90,12 @@ def remember(path: Path, key: str, pictures: int, flips: int, largest_shift: flo
     passed = Pass(key, pictures, flips, round(largest_shift, 6), datetime.now(UTC).date().isoformat())
     with suppress(OSError):  # then the next start judges again
         replace_text(path, json.dumps(asdict(passed)) + "\n")
+
+
+def _version(package: str) -> str:
+    with suppress(PackageNotFoundError):
+        return version(package)
+    return "not installed"
 
 
 def _text(path: Path) -> str:

@@ -64,6 +64,24 @@ class PictureProcessor:
         found = self._processor(images=[Pillow.fromarray(np.asarray(image))], text=text, add_special_tokens=False, **self._mode)
         return FrameInput(found["input_ids"][0].numpy(), found["pixel_values"], found["target_sizes"])
 
+    @property
+    def slice_px(self) -> int:
+        """Side of the square that a slice is brought to, pixels."""
+        return int(self._processor.image_processor.scale_resolution)
+
+    @property
+    def patches_per_slot(self) -> int:
+        """Patches along each side of an image slot."""
+        return 2 if self._mode["downsample_mode"] == "4x" else 4
+
+    def slicing(self, image: Image) -> tuple[int, int]:
+        """Return the (rows, columns) of slices that stand beside the whole picture; (0, 0) if there are none."""
+        pictures = self._processor.image_processor
+        if not pictures.slice_mode:
+            return 0, 0
+        rows, columns = pictures.get_sliced_grid(image.shape[:2], self._mode["max_slice_nums"], pictures.scale_resolution) or (0, 0)
+        return rows, columns
+
 
 class FrameInput:
     """What the model gets of one picture. T tokens, n slices, N patches in all."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import DynamicCache
 
 from inspector.core.context import Context
@@ -31,7 +32,8 @@ from inspector.vlm.label_paths import label_paths
 from inspector.vlm.memory_plan import PREFIXES_KEPT
 from inspector.vlm.picture_processor import FrameInput, PictureProcessor
 from inspector.vlm.prompt import SLOT, label_trie
-from inspector.vlm.report_projector import load_projector
+from inspector.vlm.report_projector import ReportProjector, load_projector
+from inspector.vlm.vision_side import GraphVision, TorchVision, VisionSide, hold_against_torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,14 @@ class TorchPredictor:
         self.model: FullModel = load_full(checkpoint, model)
         self._most = model.max_batch
         self._mode = model.image_tokens
+        self._vision: VisionSide = TorchVision(self.model, self._mode)
+        self.standing = ""
+        if model.vision == "onnx":
+            graph = GraphVision(checkpoint, model, self.model.config)
+            told = hold_against_torch(graph, self._vision, self.processor, self.model.model.vision_tower.dtype)
+            self._vision, self.standing = graph, told
         self._head = self.model.get_output_embeddings().weight  # (V, D)
-        self._projector = None
+        self._projector: ReportProjector | None = None
         if checkpoint.encoder:
             self._projector = load_projector(checkpoint.projector, checkpoint.report_width, self._head.shape[1]).to(self.model.device)
         self._prefixes: OrderedDict[object, _Prefix] = OrderedDict()
@@ -120,6 +128,13 @@ class TorchPredictor:
             )
         return str(self.processor.tokenizer.decode(written[0, ids.shape[1] :]))
 
+    def read_along(self, image: Image, context: Context) -> tuple[FullPrompt, FrameInput, NDArray[np.float64]]:
+        """Return prompt, frame and (K,) posterior of one picture, for whoever listens to the layers while it is judged."""
+        with torch.inference_mode():
+            prefix = self._prefix(context)
+            logits = self.edge_logits(prefix, [image], {"vision": 0.0, "decode": 0.0})
+        return prefix.prompt, self.processor.frame(image, prefix.prompt.tail), prefix.prompt.trie.posterior(logits.numpy())[0]
+
     def peak_bytes(self) -> int:
         """Return the most memory that was in use: on the GPU, or of this process."""
         if self.model.device.type == "cuda":
@@ -142,26 +157,44 @@ class TorchPredictor:
     def _judge(self, prefix: _Prefix, frames: Sequence[FrameInput], stages: dict[str, float]) -> torch.Tensor:
         """Return the (B, E) logits for frames of one layout."""
         began = self._now()
-        count, device = len(frames), self.model.device
-        patches = torch.cat([frame.patches for frame in frames], -1).to(device)  # (1, 3, patch, B * N * patch)
-        grids = torch.cat([frame.grids for frame in frames]).to(device)  # (B * n, 2)
-        slots = torch.cat(self.model.model.get_image_features(patches, grids, downsample_mode=self._mode).pooler_output)
+        slots = self.see(frames)
         seen = self._now()
-        ids = torch.from_numpy(frames[0].ids).to(device)  # (T,)
-        is_image = torch.eq(ids, self.model.config.image_token_id).expand(count, -1)[..., None]
-        embeds = self.model.get_input_embeddings()(ids.expand(count, -1))  # (B, T, D)
-        embeds = embeds.masked_scatter(is_image, slots.to(embeds.dtype))
-        positions, following = self._positions(prefix, ids, frames[0].grids.to(device))
+        logits = self._read(prefix, frames[0], slots)
+        stages["vision"] += seen - began
+        stages["decode"] += self._now() - seen
+        return logits
+
+    def see(self, frames: Sequence[FrameInput]) -> torch.Tensor:
+        """Return the (B, I, D) image slots of frames of one layout: the vision tower's and the merger's part."""
+        patches = torch.cat([frame.patches for frame in frames], -1)  # (1, 3, patch, B * N * patch)
+        slots = self._vision.slots(patches, torch.cat([frame.grids for frame in frames]))  # (B * I, D)
+        return slots.view(len(frames), -1, slots.shape[-1])
+
+    def posterior(self, context: Context, frame: FrameInput, slots: torch.Tensor) -> NDArray[np.float64]:
+        """Return the (B, K) posterior for slots (B, I, D) that were seen before, of pictures with the layout of ``frame``."""
+        with torch.inference_mode():
+            prefix = self._prefix(context)
+            return prefix.prompt.trie.posterior(self._read(prefix, frame, slots).cpu().numpy())
+
+    def embed_frame(self, frame: FrameInput, slots: torch.Tensor) -> torch.Tensor:
+        """Return the (B, T, D) embeddings of a frame's tokens, with slots (B, I, D) in the places of the picture."""
+        ids = torch.from_numpy(frame.ids).to(self.model.device)  # (T,)
+        is_image = torch.eq(ids, self.model.config.image_token_id).expand(len(slots), -1)[..., None]
+        embeds: torch.Tensor = self.model.get_input_embeddings()(ids.expand(len(slots), -1))  # (B, T, D)
+        return embeds.masked_scatter(is_image, slots.to(embeds))
+
+    def _read(self, prefix: _Prefix, frame: FrameInput, slots: torch.Tensor) -> torch.Tensor:
+        """Return the (B, E) logits for slots (B, I, D) of pictures with the layout of ``frame``."""
+        count, device = len(slots), self.model.device
+        embeds = self.embed_frame(frame, slots)
+        positions, following = self.positions(prefix.ids, frame)
         cache = _copies(prefix.cache, torch.LongTensor([0] * count))
         hidden = self._run(embeds, positions, cache)[:, -1:]  # (B, 1, D)
         nodes = torch.cat([hidden, self._tree(prefix.prompt, cache, count, following)], 1)  # (B, 1 + tree, D)
         trie = prefix.prompt.trie
         rows = self._head[torch.from_numpy(trie.edge_tokens).to(device)].float()  # (E, D)
         at = torch.from_numpy(trie.nodes[trie.edge_nodes] + 1).to(device)  # (E,)
-        logits = (nodes[:, at].float() * rows).sum(-1)
-        stages["vision"] += seen - began
-        stages["decode"] += self._now() - seen
-        return logits
+        return (nodes[:, at].float() * rows).sum(-1)
 
     def _tree(self, prompt: FullPrompt, cache: DynamicCache, count: int, following: int | None) -> torch.Tensor:
         """Return (B, tree, D) hidden states behind the trie's tree tokens; ``following`` is the first position behind the frame."""
@@ -191,14 +224,15 @@ class TorchPredictor:
             torch.cuda.synchronize()
         return time.perf_counter()
 
-    def _positions(self, prefix: _Prefix, ids: torch.Tensor, grids: torch.Tensor) -> tuple[torch.Tensor | None, int | None]:
+    def positions(self, prefix_ids: torch.Tensor, frame: FrameInput) -> tuple[torch.Tensor | None, int | None]:
         """Return the frame's positions (3, 1, T) and the next one, where they are not simply counted: 4.7 lays pictures on a canvas."""
         if self.checkpoint.model_type != "minicpmv4_7":
             return None, None
-        whole = torch.cat([prefix.ids, ids])[None]  # (1, P + T)
+        grids = frame.grids.to(prefix_ids.device)
+        whole = torch.cat([prefix_ids, torch.from_numpy(frame.ids).to(prefix_ids.device)])[None]  # (1, P + T)
         is_image = torch.eq(whole, self.model.config.image_token_id).int()
         positions, _ = self.model.model.get_rope_index(whole, mm_token_type_ids=is_image, target_sizes=grids, downsample_mode=self._mode)
-        return positions[:, :, len(prefix.ids) :], int(positions.max()) + 1
+        return positions[:, :, len(prefix_ids) :], int(positions.max()) + 1
 
     def _prefix(self, context: Context) -> _Prefix:
         """Return the static prefix of a context, from the cache if it was seen lately."""
@@ -211,21 +245,34 @@ class TorchPredictor:
             self._prefixes.popitem(last=False)
         return prefix
 
+    def forget(self) -> None:
+        """Give up the kept prefixes: the weights that made them have changed."""
+        self._prefixes.clear()
+
+    def take_projector(self, projector: ReportProjector | None) -> None:
+        """Read reports through another projector, or not at all."""
+        self._projector = projector if projector is None else projector.to(self.model.device)
+        self.forget()
+
     def _run_prefix(self, context: Context) -> _Prefix:
         """Embed prompt and reports and run them through the language model."""
         reports = len(context.reports) if self._projector is not None else 0
         prompt = build_full_prompt(self.processor.tokenizer, context.description, context.labels, reports)
-        slots = prompt.prefix_ids == SLOT
-        stand_in = self.processor.tokenizer.convert_tokens_to_ids(self.processor.tokenizer.eos_token)
-        ids = torch.from_numpy(np.where(slots, stand_in, prompt.prefix_ids)).to(self.model.device)
-        embeds = self.model.get_input_embeddings()(ids)  # (P, D)
-        if reports and self._projector is not None:
-            vectors = torch.from_numpy(np.array(context.vectors, np.float32)).to(embeds.device)
-            embeds[torch.from_numpy(slots).to(embeds.device)] = self._projector(vectors).to(embeds.dtype)
+        ids, embeds = self.embed_prefix(prompt, torch.from_numpy(np.array(context.vectors, np.float32)))
         cache = DynamicCache(config=self.model.config.text_config)
         positions = torch.arange(len(ids), device=embeds.device).expand(3, 1, -1) if self.checkpoint.model_type == "minicpmv4_7" else None
         self._run(embeds[None], positions, cache)
         return _Prefix(prompt, ids, cache)
+
+    def embed_prefix(self, prompt: FullPrompt, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids (P,) and embeddings (P, D) of a static prefix with the reports (R, d) in their slots."""
+        slots = prompt.prefix_ids == SLOT
+        stand_in = self.processor.tokenizer.convert_tokens_to_ids(self.processor.tokenizer.eos_token)
+        ids = torch.from_numpy(np.where(slots, stand_in, prompt.prefix_ids)).to(self.model.device)
+        embeds = self.model.get_input_embeddings()(ids)  # (P, D)
+        if slots.any() and self._projector is not None:
+            embeds[torch.from_numpy(slots).to(embeds.device)] = self._projector(vectors.to(embeds.device)).to(embeds.dtype)
+        return ids, embeds
 
 
 def _copies(cache: DynamicCache, sequences: torch.LongTensor) -> DynamicCache:

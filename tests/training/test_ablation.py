@@ -20,6 +20,7 @@ from inspector.pipeline import Pipeline, Product
 from inspector.settings import QualitySection
 from inspector.training.ablation import ablate, foreign_answer
 from inspector.training.picture import Picture
+from inspector.training.simulated_lots import Lots
 from tests.station_kit import picture
 
 LABELS = LabelSet(("good", "bad"), "good")
@@ -92,3 +93,18 @@ def test_shuffled_reports_are_those_of_another_part(pipeline: Pipeline, tmp_path
     labels = {case: [inspection.label for inspection in judged.inspections] for case, judged in found.cases.items()}
     assert labels["on"] == ["good", "bad"]
     assert labels["shuffled"] == ["bad", "good"]
+
+
+def test_made_up_lots_take_the_place_of_the_stations_reports(pipeline: Pipeline, tmp_path: Path) -> None:
+    chosen = pictures(tmp_path)
+    encode = lambda texts: np.zeros((len(texts), 2), np.float32)  # noqa: E731 - the credulous one reads the words
+    answers = tuple(((Report(f"r{i}", WRITTEN, "screw", picture.label),), np.zeros((1, 2), np.float32)) for i, picture in enumerate(chosen))
+    priors = np.array([[0.8, 0.2] if picture.label == "good" else [0.2, 0.8] for picture in chosen])
+    found = ablate(pipeline, "screw", chosen, "s1", foreign_answer(encode, 1), lots=Lots(answers, priors))
+    assert isinstance(pipeline.reports, OfLots)
+    assert pipeline.reports.asked == 0
+    assert found.with_reports == 12
+    assert found.measures["on"].accuracy.value == 1.0
+    assert found.ambiguous_errors["off"] == 6
+    assert found.oracle_errors == 0
+    assert found.to_dict()["ambiguous"]["oracle"] == 0

@@ -32,3 +32,13 @@ def test_a_shared_cached_prefix_equals_the_full_pass_for_every_sequence_of_a_bat
         _, past = decoder(prefix, torch.arange(4), causal_bias(4, 0), decoder.empty_past())
         split, _ = decoder(rest, torch.arange(4, 9), causal_bias(5, 4), past)
     assert torch.allclose(split, whole[:, 4:], atol=1e-5)
+
+
+def test_asking_for_some_tokens_gives_what_the_full_pass_gives_for_them(llama: LlamaForCausalLM) -> None:
+    decoder, embeds, nodes = decoder_from_llama(llama), torch.randn(2, 9, 48), torch.tensor([8, 3])
+    with torch.inference_mode():
+        whole, all_present = decoder(embeds, torch.arange(9), causal_bias(9, 0), decoder.empty_past(2))
+        some, present = decoder(embeds, torch.arange(9), causal_bias(9, 0), decoder.empty_past(2), nodes)
+    assert some.shape == (2, 2, 48)
+    assert torch.allclose(some, whole[:, nodes], atol=1e-6)
+    assert torch.equal(present, all_present)

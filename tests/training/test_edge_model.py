@@ -109,7 +109,7 @@ def test_predictions_name_the_reports_in_slot_order_and_the_model_with_its_revis
     assert predictions[0].region == "left"
     assert predictions[0].report_ids == ("QC-0", "QC-1", "QC-2")
     assert predictions[0].model == f"tiny@{open_checkpoint(tiny.folder).revision}"
-    assert set(stages) == {"prefill", "vision", "decode"}
+    assert set(stages) == {"prefill", "pixels", "vision", "decode"}
 
 
 def test_int4_matrices_make_the_decoder_smaller_and_keep_the_posterior_near(tiny: Tiny, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def region(tiny: Tiny, context: Context) -> TracedRegion:
     watched = Watched(OnnxPredictor(checkpoint, threads=1))
     predictions, stages = watched.predict([("frame", picture(1))], context)
     assert watched.name.startswith("tiny@")
-    assert set(stages) == {"prefill", "vision", "decode"}
+    assert set(stages) == {"prefill", "pixels", "vision", "decode"}
     (seen,) = watched.seen
     assert seen[2] is predictions[0]
     return TracedRegion(*seen, Tracer(checkpoint).trace(*seen))

@@ -53,7 +53,7 @@ def _saves_often_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 class Killed:
     """Visits that end the run, as a kill does, at a given draw."""
 
-    def __init__(self, inner: Visits, at: int) -> None:
+    def __init__(self, inner: Visits[Visit], at: int) -> None:
         self.inner, self.left = inner, at
 
     def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> Visit:
@@ -149,7 +149,7 @@ def test_the_best_weights_are_kept(tiny: Tiny, pool: Pool, console: Console, tmp
     scores, seen = iter([(1.0,), (3.0,), (3.0,), (2.0,), (2.5,)]), list[dict[str, torch.Tensor]]()
 
     def measure(model: EdgeModel) -> tuple[float, ...]:
-        seen.append(weights(model))
+        seen.append({name: value.clone() for name, value in model.state_dict().items()})
         return next(scores)
 
     best = weights(train(fresh(tiny), sources(pool), recipe(steps=5), tmp_path / "a.pt", console, Check(1, measure)))
@@ -161,8 +161,8 @@ def test_the_best_weights_are_kept(tiny: Tiny, pool: Pool, console: Console, tmp
 
 
 def test_a_killed_run_remembers_its_best_weights(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:
-    def check() -> Check:
-        return Check(1, lambda model: (-float(model.logit_scale),))
+    def check() -> Check[EdgeModel]:
+        return Check(1, lambda model: (-float(model.state_dict()["logit_scale"]),))
 
     whole = weights(train(fresh(tiny), sources(pool), recipe(), tmp_path / "a.pt", console, check()))
     with pytest.raises(KeyboardInterrupt):
@@ -179,20 +179,6 @@ def test_a_run_ends_when_its_time_is_over(
     drawn = Killed(LotVisits(pool), at=6)
     train(fresh(tiny), {"strip": Source(drawn, 1.0)}, recipe(steps=1000, limit_s=25.0), tmp_path / "a.pt", console)
     assert drawn.left == 0, "three steps of ten seconds, two visits each"
-
-
-def test_the_whole_tower_learns_where_the_model_holds_it(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:
-    trunk, model = tiny_model(tiny.tokenizer.get_vocab_size())
-    model.trunk = trunk
-    pixels = np.random.default_rng(1).integers(0, 255, (12, 2, 128, 128, 3)).astype(np.uint8)
-    seen = Pool(pool.labels, pool.pictures, pixels, pool.prompts, pool.vectors)
-    before = trunk.state_dict()["_conv_stem.weight"].clone()
-    model = train(model, {"strip": Source(LotVisits(seen), 1.0)}, recipe(steps=2, deep=True), tmp_path / "a.pt", console)
-    assert not torch.equal(trunk.state_dict()["_conv_stem.weight"], before)
-    with torch.inference_mode():
-        inside = model.image_slots(torch.from_numpy(pixels[:2, 0]))
-        outside = model.image_slots(trunk(torch.from_numpy(pixels[:2, 0])))
-    assert torch.equal(inside, outside)
 
 
 def test_what_can_be_seen_is_learnt(tiny: Tiny, pool: Pool, console: Console, tmp_path: Path) -> None:

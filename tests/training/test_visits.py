@@ -48,8 +48,16 @@ class SpyPool(Pool):
 
     asked: list[Told]
 
-    def visit(self, members: NDArray[np.int64], told: NDArray[np.int64], rng: np.random.Generator, *, blind: bool) -> Visit:
-        visit = Pool.visit(self, members, told, rng, blind=blind)
+    def visit(
+        self,
+        members: NDArray[np.int64],
+        told: NDArray[np.int64],
+        rng: np.random.Generator,
+        *,
+        blind: bool,
+        prior: NDArray[np.float64] | None = None,
+    ) -> Visit:
+        visit = Pool.visit(self, members, told, rng, blind=blind, prior=prior)
         self.asked.append(Told(visit, members, told, blind))
         return visit
 
@@ -65,7 +73,7 @@ def pool_of(pictures: list[Picture], tiny: Tiny, most: int = 3) -> SpyPool:
     return pool
 
 
-def drawn(source: LotVisits | PositionVisits, history: History, *, blind: bool = False, count: int = 150) -> Iterator[Told]:
+def drawn(source: LotVisits[Visit] | PositionVisits[Visit], history: History, *, blind: bool = False, count: int = 150) -> Iterator[Told]:
     pool: Any = source.pool
     for seed in range(count):
         source.draw(np.random.default_rng(seed), 4, history, blind=blind)
@@ -126,7 +134,7 @@ def test_pictures_and_reports_of_a_lot_share_its_mix_of_labels(tiny: Tiny) -> No
 
 
 @pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
-def test_a_visit_without_history_has_no_report(tiny: Tiny, kind: type[LotVisits | PositionVisits]) -> None:
+def test_a_visit_without_history_has_no_report(tiny: Tiny, kind: type[LotVisits[Visit] | PositionVisits[Visit]]) -> None:
     for case in drawn(kind(pool_of(positions(3, 9), tiny)), "none", count=20):
         assert len(case.told) == 0
         assert case.visit.stride_16 is not None
@@ -135,7 +143,7 @@ def test_a_visit_without_history_has_no_report(tiny: Tiny, kind: type[LotVisits 
 @pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
 @pytest.mark.parametrize("history", ["true", "none", "swapped"])
 def test_a_blind_visit_shows_reports_alone_and_never_nothing_at_all(
-    tiny: Tiny, kind: type[LotVisits | PositionVisits], history: History
+    tiny: Tiny, kind: type[LotVisits[Visit] | PositionVisits[Visit]], history: History
 ) -> None:
     cases = list(drawn(kind(pool_of(positions(3, 3), tiny)), history, blind=True, count=80))
     assert all((case.visit.stride_16 is None) == (len(case.told) > 0) for case in cases)
@@ -144,14 +152,14 @@ def test_a_blind_visit_shows_reports_alone_and_never_nothing_at_all(
 
 @pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
 @pytest.mark.parametrize("history", ["true", "none", "swapped"])
-def test_a_model_without_reports_can_be_trained(tiny: Tiny, kind: type[LotVisits | PositionVisits], history: History) -> None:
+def test_a_model_without_reports_can_be_trained(tiny: Tiny, kind: type[LotVisits[Visit] | PositionVisits[Visit]], history: History) -> None:
     for blind in (False, True):
         cases = drawn(kind(pool_of(positions(3, 9), tiny, most=0)), history, blind=blind, count=5)
         assert all(len(case.told) == 0 and case.visit.stride_16 is not None for case in cases)
 
 
 @pytest.mark.parametrize("kind", [LotVisits, PositionVisits])
-def test_the_same_seed_draws_the_same_visit(tiny: Tiny, kind: type[LotVisits | PositionVisits]) -> None:
+def test_the_same_seed_draws_the_same_visit(tiny: Tiny, kind: type[LotVisits[Visit] | PositionVisits[Visit]]) -> None:
     source = kind(pool_of(positions(3, 9), tiny))
     one, other = (source.draw(np.random.default_rng(5), 4, "true", blind=False) for _ in range(2))
     assert torch.equal(one.vectors, other.vectors)
@@ -182,3 +190,31 @@ def test_pictures_near_a_change_of_label_are_drawn_more_often(tiny: Tiny) -> Non
     anchors = [int(case.members[-1]) for case in drawn(PositionVisits(pool_of(pictures, tiny)), "none", count=600)]
     near, far = (np.mean([anchors.count(day) for day in days]) for days in (range(16, 24), (*range(12), *range(26, 30))))
     assert near > 2 * far > 0
+
+
+def test_large_groups_are_drawn_less_often_than_their_size_says(tiny: Tiny) -> None:
+    pictures = [Picture(Path(f"{i}.png"), "good" if i < 20 else "scale", "train", "many" if i < 16 else f"g{i}") for i in range(40)]
+    seen: dict[bool, float] = {}
+    for even in (False, True):
+        cases = list(drawn(LotVisits(pool_of(pictures, tiny), even_groups=even), "none", count=300))
+        members = np.concatenate([case.members for case in cases])
+        seen[even] = float((members < 16).sum() / (members < 20).sum())
+    assert seen[False] == pytest.approx(0.8, abs=0.06), "16 of 20 pictures"
+    assert seen[True] == pytest.approx(0.5, abs=0.08), "4 of 4 + 1 + 1 + 1 + 1 roots"
+
+
+def test_reports_of_a_lot_are_worth_what_bayes_rule_says(tiny: Tiny) -> None:
+    pictures = [Picture(Path(f"{i}.png"), "good" if i < 20 else "scale", "train", f"g{i}") for i in range(40)]
+    pool = pool_of(pictures, tiny)
+    told = np.array([0, 1, 25])
+    plain = LotVisits(pool, swapped=0.0)._prior(told, blind=False)
+    half = LotVisits(pool, swapped=0.5)
+    ok, scratch = (LABELS.names.index(name) for name in ("good", "scale"))
+    total = 3 + 0.35 * len(LABELS.names)
+    assert plain[ok] == pytest.approx(2.35 / total)
+    assert plain[scratch] == pytest.approx(1.35 / total)
+    assert half._prior(told, blind=False)[ok] == pytest.approx(0.5 * 2.35 / total + 0.5 / len(LABELS.names)), (
+        "half of them are another lot's"
+    )
+    assert half._prior(told, blind=True)[ok] == pytest.approx(2.35 / total), "blind visits are never swapped"
+    assert half._prior(told[:0], blind=False) == pytest.approx(np.full(len(LABELS.names), 1 / len(LABELS.names)))

@@ -23,7 +23,7 @@ from inspector.edge.schema import open_database, transaction
 from inspector.edge.sqlite_errors import as_log_error
 
 _TABLES = (
-    "sequences", "inspections", "findings", "reviews", "reviewed", "outbox", "reports", "report_vectors", "events", "remembered",
+    "sequences", "inspections", "findings", "reviews", "reviewed", "outbox", "reports", "report_vectors", "events", "remembered", "traces",
 )  # fmt: skip
 """What is copied, in the order that references ask for."""
 _BATCH = 500

@@ -29,7 +29,6 @@ def finish(folder: Path, start: Start, model: EdgeModel, recipe: Recipe, product
 
     Raises ``CheckpointError`` if even the float32 graphs answer otherwise than their source.
     """
-    model.trunk = None  # the exporter takes both parts by themselves
     candidates, tokenizer, encoder = _candidates(recipe, product, pools), start.checkpoint.tokenizer(), start.checkpoint.encoder
 
     def exported(precision: Literal["int8", "float32"]) -> Checkpoint:

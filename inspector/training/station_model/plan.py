@@ -24,9 +24,13 @@ _COPIES_A_MINUTE = 500
 """Varied copies of all pictures together for each minute of the wish: about a quarter of the time."""
 _EPOCHS, _LEAST_STEPS = 40, 400
 """Passes over the pictures at most, and optimiser steps that even few pictures get."""
-_END_S, _JUDGED_S, _LEAST_S = 45.0, 0.15, 30.0
-"""What export and parity gate take, what judging a picture at the end takes, and what learning gets at least, seconds."""
+_END_S, _JUDGED_S = 45.0, 0.15
+"""What export and parity gate take, and what judging a picture at the end takes, seconds."""
+LEAST_S = 30.0
+"""What learning gets at least, seconds."""
 _FEATURES = 272
+_DROPOUT = 0.2
+"""Share of the trunk's channels left out at random: without it the parts learnt from are memorised within 120 steps."""
 _HISTORY_SHARE = 0.8
 """Share of the pictures that must say when they were taken, in groups of several, for their order to be a history."""
 
@@ -51,13 +55,16 @@ def plan(product: ProductRecipe, name: str, pictures: Sequence[Picture], wish: W
         name=name,
         seed=wish.seed,
         image_px=side,
-        copies=int(np.clip(min(_CACHE_BYTES / each, wish.minutes * _COPIES_A_MINUTE) / len(pictures), 2, 12)),
+        copies=_copies(_CACHE_BYTES / each if deep else min(_CACHE_BYTES / each, wish.minutes * _COPIES_A_MINUTE), pictures),
         steps=max(_EPOCHS * len(pictures) // (visits * visit_size), _LEAST_STEPS),
         deep=deep,
+        even_groups=True,
+        dropout=_DROPOUT,
+        mixing=1.0,
         half=has_half(),
         visits=visits,
         visit_size=visit_size,
-        learning_rate=3e-4 if deep else 1e-4,
+        learning_rate=1e-4,
         averaging=0.98,
         max_reports=max_reports,
         blind_start=0.05,
@@ -66,6 +73,16 @@ def plan(product: ProductRecipe, name: str, pictures: Sequence[Picture], wish: W
         swapped_reports=0.2,
         products={"product": product},
     )
+
+
+def with_learnt_tower(recipe: Recipe, pictures: Sequence[Picture], wish: Wish) -> Recipe:
+    """Return the recipe for what comes after the whole tower has learnt: its features are kept, and cost more time than pixels."""
+    return recipe.model_copy(update={"deep": False, "copies": _copies(wish.minutes * _COPIES_A_MINUTE, pictures)})
+
+
+def _copies(all_together: float, pictures: Sequence[Picture]) -> int:
+    """Return the varied copies of each picture."""
+    return int(np.clip(all_together / len(pictures), 2, 12))
 
 
 def product_recipe(labels: LabelSet, description: str, symmetry: Symmetry, pictures: Sequence[Picture]) -> ProductRecipe:
@@ -103,6 +120,11 @@ def _has_history(pictures: Sequence[Picture]) -> bool:
     return sum(count for count in groups.values() if count > 2) >= _HISTORY_SHARE * len(pictures)
 
 
+def seeing_share(recipe: Recipe) -> float:
+    """Return the share of the learning time in which the tower learns: its upper blocks, or all of it."""
+    return 0.6 if recipe.deep else 0.4
+
+
 def left_for_learning_s(wish: Wish, spent_s: float, checked: int) -> float:
     """Return the seconds for learning: what is left of the wish after ``spent_s``, without what the end takes with ``checked`` pictures."""
-    return max(60.0 * wish.minutes - spent_s - _END_S - _JUDGED_S * checked, _LEAST_S)
+    return max(60.0 * wish.minutes - spent_s - _END_S - _JUDGED_S * checked, LEAST_S)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from inspector.bench_log import bench_log, fill
+from inspector.bench.log import bench_log, fill
 from inspector.cli import main
 from inspector.edge.log import Log
 from inspector.errors import LogError

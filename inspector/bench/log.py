@@ -4,7 +4,6 @@ Both are measured in turns in one run, because a machine differs from minute to 
 verdict and message in one durable transaction, the message read for sending, and its row closed on the acknowledgement.
 """
 
-import os
 import shutil
 import tempfile
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from inspector.bench.machine import written_bytes
 from inspector.core.inspection import Finding, Inspection, Verdict, inspection_id
 from inspector.core.prediction import Prediction
 from inspector.edge.disk.checkpoint import cut
@@ -121,7 +121,7 @@ class _Measured:
 
     def run(self, cycles: int) -> None:
         """Do so many cycles."""
-        before = _written()
+        before = written_bytes()
         for _ in range(cycles):
             inspection = _verdict(self._rows + len(self._commit_ms), at=datetime.now(UTC))
             began = time.perf_counter()
@@ -130,7 +130,7 @@ class _Measured:
             self._log.outbox.close([row.row_id for row in self._log.outbox.pending(1)])
             self._commit_ms.append((committed - began) * 1e3)
             self._close_ms.append((time.perf_counter() - committed) * 1e3)
-        self._written_bytes += _written() - before
+        self._written_bytes += written_bytes() - before
 
     def cost(self) -> LogCost:
         """Return what it came to."""
@@ -173,15 +173,6 @@ def _verdict(number: int, at: datetime | None = None) -> Inspection:
         verdict=Verdict("fail" if findings else "pass", findings, f"frame: {name} 0.95"),
         predictions=(Prediction("frame", scores, ("QC-0101", "QC-0102", "QC-0103", "QC-0104"), "inspector-edge@0123456789ab"),),
     )
-
-
-def _written() -> int:
-    """Return the bytes that this process has written so far, 0 where the kernel does not tell."""
-    try:
-        lines = Path(f"/proc/{os.getpid()}/io").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("wchar:")), 0)
 
 
 _TEMPLATE = Inspection(
