@@ -5,7 +5,7 @@ from typing import get_args, get_origin
 
 import pytest
 
-from inspector.cli.init import TEMPLATES, filled, read_template
+from inspector.cli.init_template import TEMPLATES, filled, read_template
 from inspector.settings import StationSettings, parse_station
 
 

@@ -60,8 +60,7 @@ def command(root: Path, station: str, as_json: bool) -> None:
     for line in examine(root, station):
         found.append(line)
         if not as_json:
-            # A pipe gets no colours: click strips them.
-            click.echo(f"{line.check:<12} {click.style(f'{line.state:<5}', fg=_COLOURS[line.state])} {line.text}")
+            tell_finding(line)
     faults = sum(line.state == "FAULT" for line in found)
     if as_json:
         click.echo(
@@ -71,6 +70,11 @@ def command(root: Path, station: str, as_json: bool) -> None:
         click.echo(f"{station}: " + (f"{faults} fault{'s' if faults > 1 else ''}" if faults else "ready"))
     if faults:
         raise click.exceptions.Exit(1)
+
+
+def tell_finding(line: Found) -> None:
+    """Print one finding; a pipe gets no colours: click strips them."""
+    click.echo(f"{line.check:<12} {click.style(f'{line.state:<5}', fg=_COLOURS[line.state])} {line.text}")
 
 
 def examine(root: Path, station: str) -> Iterator[Found]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from inspector.cli.init import TEMPLATES
+from inspector.cli.init_template import TEMPLATES
 from inspector.settings import CameraTable, DecisionTable, NormalityTable, ReferenceTable, StationSettings
 
 _HIDDEN = {"name", "folder"}

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from inspector.cli import main
-from inspector.cli.init import TEMPLATES
+from inspector.cli.init_template import TEMPLATES
 from inspector.settings import read_station
 
 

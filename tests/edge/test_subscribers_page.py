@@ -156,9 +156,8 @@ def test_the_plc_recipe_of_the_integrators_page_lets_only_ok_of_a_real_part_thro
     program = f"""
         const kept = {{}}, flow = {{get: key => kept[key], set: (key, value) => {{ kept[key] = value; }}}};
         const body = new Function('msg', 'flow', {json.dumps(found[1])});
-        const out = {json.dumps(evaluations)}.map(evaluation => body({{payload: {{evaluation, seq: 1, part_id: 'P',
-        is_simulated: false}}}}, flow));
-        out.push(body({{payload: {{evaluation: 'OK', seq: 1, part_id: 'P', is_simulated: true}}}}, flow));
+        const parts = {json.dumps(evaluations)}.map(evaluation => [evaluation, false]).concat([['OK', true]]);
+        const out = parts.map(([evaluation, is_simulated]) => body({{payload: {{evaluation, is_simulated, seq: 1, part_id: 'P'}}}}, flow));
         console.log(JSON.stringify(out.map(msg => [msg.payload.code, msg.payload.beat])));
     """
     done = subprocess.run(["node", "-e", program], capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from hypothesis import strategies as st
 
-from inspector.cli.init import TEMPLATES, read_template
+from inspector.cli.init_template import TEMPLATES, read_template
 from inspector.edge.camera.decode import decode_image
 from inspector.edge.commands.doorman import Doorman, Refusal
 from inspector.edge.commands.payload import command_models

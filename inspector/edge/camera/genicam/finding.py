@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Any
 
-from inspector.edge.camera.genicam.driver import told_as
+from inspector.edge.camera.genicam.driver import load, told_as
 from inspector.errors import CameraLost
 
 _ANSWERS_MS = 500
@@ -34,6 +34,13 @@ def find_device(library: ModuleType, wanted: str, interface: str | None) -> Any:
             else "check its power, its cable, and that its address is in our subnet"
         )
     )
+
+
+def seen_devices() -> list[tuple[str, str]]:
+    """Return (IP address, model) of every camera that answers. Raises ``CameraError`` if the library is not installed."""
+    library = load()
+    with told_as("genicam: cannot look for cameras; check the network"):
+        return [(str(device.ip), str(device.model or "camera")) for device in library.discover(_ANSWERS_MS, all=True)]
 
 
 def _names(library: ModuleType, device: Any, interface: str | None) -> list[str]:  # noqa: ANN401 - as above
