@@ -21,7 +21,7 @@ BIN := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs faults camera-faults train-faults soak malformed systemd clean
+.PHONY: help demo test check bench bench-peers docs faults camera-faults train-faults soak malformed systemd clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -42,6 +42,11 @@ check: $(VENV)/.dev ## style, types, layers, documentation
 bench: $(VENV)/.demo ## measure the demo station's speed on this machine, FRAMES=n, and hold every stage against its budget
 	@$(BIN)/inspector reports import demo calibration/demo/reports.csv >/dev/null
 	@$(BIN)/inspector bench demo --frames $(FRAMES)
+
+bench-peers: $(VENV)/.demo ## the same machine's time for other houses' models (YOLO, Anomalib, MiniCPM-V); installs 1 GB into var/peers
+	@.ci/peers $(VENV) var/peers
+	@$(BIN)/inspector reports import demo calibration/demo/reports.csv >/dev/null
+	@$(BIN)/python -m tests.peers
 
 faults: $(VENV)/.dev ## prove that no verdict is lost: kills, outages, silence, a full disk; VERDICTS=500 takes a minute
 	@$(BIN)/python -m tests.faults --verdicts $(VERDICTS) --seed $(SEED)

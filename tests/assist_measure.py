@@ -13,7 +13,7 @@ import click
 from inspector.assist.hearing import Ear
 from inspector.assist.sound import RATE_HZ, read_sound
 from inspector.assist.words import Words
-from tests.assist.kit import speak, write_station
+from tests.assist.assist_kit import speak, write_station
 
 VOICES = (("en-us", 150), ("en-gb", 130), ("en-us+f3", 170), ("en-us+m5", 140), ("en-gb-scotland", 150), ("en-us+f2", 140))
 KNOWN = (

@@ -8,6 +8,7 @@ import click
 from inspector.cli.bench_full import bench_full
 from inspector.cli.bench_growth import bench_growth
 from inspector.cli.bench_log import bench_log_alone
+from inspector.cli.bench_sizes import bench_sizes
 from inspector.cli.bench_station import Wanted, bench_station, picture_size
 from inspector.settings import Precision
 
@@ -21,6 +22,7 @@ from inspector.settings import Precision
 @click.option("--keep-budget", is_flag=True, help="Write what was measured as the station's budget instead of comparing with it.")
 @click.option("--log", "log_alone", is_flag=True, help="Measure the log alone: an empty one against one of --rows verdicts. No model.")
 @click.option("--growth", is_flag=True, help="Measure how a verdict's time grows with reports, regions, labels and rows of the log.")
+@click.option("--sizes", is_flag=True, help="Round each part of the model to 16, 8 and 4 bits: bytes, memory, time, flipped labels.")
 @click.option(
     "--rows", default=1_000_000, show_default=True, type=click.IntRange(min=1000), help="With --log and --growth: verdicts of the full log."
 )
@@ -49,6 +51,7 @@ def command(
     keep_budget: bool,
     log_alone: bool,
     growth: bool,
+    sizes: bool,
     rows: int,
     full: str | None,
     precision: str,
@@ -72,6 +75,8 @@ def command(
         bench_log_alone(root, rows, max(frames, 1000), as_json=as_json)
     elif growth:
         bench_growth(root, station, (reports, rows), picture_size(size), as_json=as_json)
+    elif sizes:
+        bench_sizes(root, station, as_json=as_json)
     else:
         wanted = Wanted(station, frames, rate, size, with_broker=not no_broker, keeps_budget=keep_budget)
         ctx.exit(0 if bench_station(root, wanted, as_json=as_json) else 1)

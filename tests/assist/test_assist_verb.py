@@ -20,7 +20,7 @@ from inspector.edge.json_schemas import schema_files
 from inspector.edge.log import Log
 from inspector.edge.schema import open_database
 from inspector.errors import AssistError
-from tests.assist.kit import REPORTS, fill, judged, write_station
+from tests.assist.assist_kit import REPORTS, fill, judged, write_station
 from tests.conftest import Tiny
 from tests.station_kit import install_tiny, write_pictures
 from tests.station_kit import write_station as write_tiny_station

@@ -5,7 +5,7 @@ import pytest
 
 from inspector.assist.sentences import SENTENCES, grammar, said, spoken_words, understand
 from inspector.assist.words import Words, spelled
-from tests.assist.kit import write_station
+from tests.assist.assist_kit import write_station
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from inspector.cli import main
 from inspector.edge.json_schemas import schema_files
-from tests.assist.kit import fill, judged, speak, write_station
+from tests.assist.assist_kit import fill, judged, speak, write_station
 
 SENTENCES = {
     "show the last defect": ("part", None),

@@ -33,7 +33,15 @@ from inspector.edge.schema import open_database, transaction
 ROOT = Path(__file__).parents[2]
 STATION = "demo"
 LABELS = ("surface_scratch", "slag_inclusion", "red_iron", "iron_sheet_ash", "finishing_roll_printing")
-PAGES = ("/", "/-/defects", "/-/defects?by=hour&hours=0", "/-/defects?by=lot&hours=0", "/-/reviews", "/-/reviews?format=csv", "/-/learning")
+PAGES: tuple[str, ...] = (
+    "/",
+    "/-/defects",
+    "/-/defects?by=hour&hours=0",
+    "/-/defects?by=lot&hours=0",
+    "/-/reviews",
+    "/-/reviews?format=csv",
+    "/-/learning",
+)
 PAGES += ("/-/reports", "/-/reports?q=flank", "/-/health", "why", f"/{STATION}", f"/{STATION}/inspections", f"/{STATION}/open_reviews")
 LIMIT_S = 1.0
 _BETWEEN_S = 0.5
