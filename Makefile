@@ -14,6 +14,7 @@ VERDICTS ?= 10000
 SEED ?= 1
 MINUTES ?= 120
 INPUTS ?= 10000
+ROWS ?= 1000000
 FRAMES ?= 3000
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +22,7 @@ BIN := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers docs faults camera-faults train-faults soak malformed systemd clean
+.PHONY: help demo test check bench bench-peers docs faults camera-faults train-faults soak malformed dashboard-load dashboard-pictures systemd clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -60,6 +61,12 @@ train-faults: $(VENV)/.demo ## kill a station's training five times: does it go 
 
 soak: $(VENV)/.dev ## run the demo station for MINUTES=n and watch memory, descriptors, log and latency
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+dashboard-load: $(VENV)/.dev ## every page of the dashboard over ROWS=n verdicts while the daemon judges ten frames a second; needs ten minutes
+	@$(BIN)/python -m tests.dashboard.load --rows $(ROWS)
+
+dashboard-pictures: $(VENV)/.dev ## draw docs/dashboard/*.png anew in a real Chromium
+	@$(BIN)/python -m tests.dashboard.pictures
 
 malformed: $(VENV)/.dev ## send INPUTS=n malformed inputs to every door: settings, commands, reports, pictures, database files
 	@$(BIN)/python -m tests.malformed --inputs $(INPUTS) --seed $(SEED)

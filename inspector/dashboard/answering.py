@@ -4,7 +4,8 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
+from urllib.parse import urlencode
 
 from datasette.utils.asgi import Forbidden, NotFound, Request, Response
 
@@ -122,9 +123,4 @@ def answered(page: Callable[[Visit], Awaitable[Response]]) -> Page:
 
 def _with_args(args: Mapping[str, str], **changes: str) -> str:
     """Return a query string with some arguments changed; an empty one is left out."""
-    from urllib.parse import urlencode  # noqa: PLC0415 - beside its one use
-
     return "?" + urlencode({key: value for key, value in {**args, **changes}.items() if value and key != "_"})
-
-
-Context: TypeAlias = Mapping[str, Any]

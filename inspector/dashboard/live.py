@@ -27,6 +27,7 @@ from inspector.errors import LogError
 PERIOD_S = 0.25
 """How often a station is looked at."""
 _CONDITION_S = 10.0
+_AT_WORK = frozenset({"running", "degraded"})
 _SHORT = {"camera-lost": "Camera lost", "broker-lost": "Broker down"}
 
 
@@ -48,6 +49,7 @@ class Tile(Payload):
     state: str = Field(description="running, degraded, paused, starting, stopped or unreadable.")
     state_text: str = Field(description="The same in words.")
     faults: list[str] = Field(description="What is at fault, in words, the worst first.")
+    is_past: bool = Field(description="True if nobody judges parts now: what is shown is the last verdict, not that of the part in view.")
     seq: int = Field(description="Number of the newest verdict, 0 before the first.")
     disposition: Disposition | None = Field(description="The newest verdict; null before the first.")
     verdict_text: str = Field(description="The same in words.")
@@ -152,6 +154,7 @@ def tile(station: Shown, glance: Glance, language: Language) -> Tile:
         state=state,
         state_text=translate(words.get(state, state), language),
         faults=_faults(glance, language),
+        is_past=bool(row) and (state not in _AT_WORK or _is_blind(glance)),
         seq=glance.seq,
         disposition=disposition,
         verdict_text=translate(words.get(str(disposition), "no data yet"), language),
@@ -173,6 +176,11 @@ def box_px(pictured: Mapping[str, object], finding: Mapping[str, object]) -> dic
     """Return where a finding lies; one without a box is the whole frame."""
     whole = {"x": 0, "y": 0, "width": pictured["width_px"], "height": pictured["height_px"]}
     return {key: int(str(whole[key] if finding["x_px"] is None else finding[f"{key}_px"])) for key in whole}
+
+
+def _is_blind(glance: Glance) -> bool:
+    """Return whether a camera is lost."""
+    return glance.condition is not None and any(fault.kind == "camera-lost" for fault in glance.condition.faults)
 
 
 def _box(station: Shown, pictured: questions.Row, finding: questions.Row, language: Language) -> Box:

@@ -20,8 +20,8 @@ from inspector.edge.health.condition import look
 from inspector.edge.payload import Payload
 from inspector.edge.review_slips import LONGEST_NOTE
 
-Opinions: TypeAlias = tuple[list[questions.Row], Review | None]
-"""What people have signed about a verdict, and what waits for the daemon."""
+Opinions: TypeAlias = tuple[list[questions.Row], Review | None, dict[str, float]]
+"""What people have signed about a verdict, what waits for the daemon, and how much each report weighed."""
 _SHOWN = 50
 """Rows of a list on a page; its export has more."""
 _EXPORTED = 2000
@@ -135,13 +135,13 @@ async def why(visit: Visit) -> Response:
         if row is None:
             return None
         read = {str(report["report_id"]): report for report in questions.reports(log, json.loads(row["report_ids"]))}
-        opinions = questions.reviews(log, wanted), slips(station, log).get(wanted)
+        opinions = questions.reviews(log, wanted), slips(station, log).get(wanted), questions.report_weights(log, wanted)
         return row, questions.findings(log, row["inspection_id"]), read, opinions
 
     found = await visit.site.ask(station, all_of_it)
     if found is None:
         raise NotFound(visit.t("There is no such verdict."))
-    row, findings, read, (reviews_of_it, slip) = found
+    row, findings, read, (reviews_of_it, slip, weights) = found
     product = station.settings.products.get(row["product"])
     regions = json.loads(row["posterior"])
     table = Table(
@@ -152,7 +152,8 @@ async def why(visit: Visit) -> Response:
         "why.html", table, row=row, regions=[{**r, "scores": _by_share(r["scores"])} for r in regions], shown=station,
         station=station.settings.name, report_ids=json.loads(row["report_ids"]), reports=read, has_trace=trace.is_file(),
         timings=json.loads(row["timings_ms"]), standing=json.loads(row["calibration"]) if row["calibration"] else None,
-        kinds=kinds_of(station.log, row["image_path"]), reviews=reviews_of_it, slip=slip, labels=product.labels if product else (),
+        kinds=kinds_of(station.log, row["image_path"]), reviews=reviews_of_it, slip=slip, weights=weights,
+        labels=product.labels if product else (),
         good=product.good if product else None, unknown=UNKNOWN, longest_note=LONGEST_NOTE,
         boxes=[{**finding, **box_px(row, finding)} for finding in findings],
     )  # fmt: skip

@@ -18,7 +18,7 @@ Grouping: TypeAlias = Literal["label", "hour", "lot"]
 Row: TypeAlias = dict[str, Any]
 
 _KEYS: dict[Grouping, str] = {"label": "label", "lot": "lot", "hour": "substr(inspected_at, 1, 13) || ':00Z'"}
-_QUEUE = 2000
+_QUEUE = 500
 """Open reviews among which the most doubtful are looked for: the newest ones."""
 _LATEST = 10_000
 """Newest verdicts that latencies are told of."""
@@ -82,6 +82,15 @@ def reviews(connection: sqlite3.Connection, inspection_id: object) -> list[Row]:
     return list(rows(connection, "SELECT * FROM reviewed WHERE inspection_id = ? ORDER BY reviewed_at", inspection_id))
 
 
+def report_weights(connection: sqlite3.Connection, inspection_id: object) -> dict[str, float]:
+    """Return the share of the verdict's attention that went to each report, the mean over regions; empty if nobody has traced it."""
+    found: dict[str, list[float]] = {}
+    for (shares,) in connection.execute("SELECT report_shares FROM traces WHERE inspection_id = ?", (inspection_id,)).fetchall():
+        for name, share in json.loads(shares).items():
+            found.setdefault(name, []).append(share)
+    return {name: sum(shares) / len(shares) for name, shares in found.items()}
+
+
 def reports(connection: sqlite3.Connection, report_ids: Sequence[str]) -> list[Row]:
     """Return the reports of these ids, oldest first; one that was deleted is left out."""
     query = "SELECT * FROM reports WHERE report_id IN (SELECT value FROM json_each(?)) ORDER BY written_at"
@@ -89,12 +98,17 @@ def reports(connection: sqlite3.Connection, report_ids: Sequence[str]) -> list[R
 
 
 def counts(connection: sqlite3.Connection, station: str, since: datetime) -> dict[str, int]:
-    """Return how many parts passed, failed and went to review since an instant."""
+    """Return how many parts passed, failed and went to review since an instant.
+
+    How many there were is told by their numbers, which have no gaps: to count a million rows would read them all from the disk.
+    """
     begin = to_text(since)
-    total = connection.execute("SELECT count(*) FROM inspections WHERE station = ? AND inspected_at >= ?", (station, begin)).fetchone()[0]
+    query = "SELECT seq FROM inspections WHERE station = ? AND inspected_at >= ? ORDER BY inspected_at LIMIT 1"
+    first = connection.execute(query, (station, begin)).fetchone()
+    total = 0 if first is None else last_seq(connection, station) - first[0] + 1
     query = "SELECT disposition, count(*) FROM inspections WHERE station = ? AND inspected_at >= ? AND disposition != 'pass' GROUP BY 1"
     found = {"fail": 0, "review": 0, **dict(connection.execute(query, (station, begin)).fetchall())}
-    return {"pass": total - sum(found.values()), **found}
+    return {"pass": max(0, total - sum(found.values())), **found}
 
 
 def pareto(connection: sqlite3.Connection, station: str, by: Grouping, since: datetime) -> list[Bar]:
@@ -115,7 +129,9 @@ def pareto(connection: sqlite3.Connection, station: str, by: Grouping, since: da
 def open_reviews(connection: sqlite3.Connection, station: str, limit: int) -> tuple[list[Row], int]:
     """Return open reviews, the most doubtful first, and how many there are. Faults, which have no posterior, come last, newest first."""
     condition = "FROM open_reviews WHERE station = ?"
-    total = int(connection.execute(f"SELECT count(*) {condition}", (station,)).fetchone()[0])
+    of_all = "SELECT count(*) FROM inspections WHERE station = ? AND disposition = 'review'"  # an index alone tells it
+    settled = "SELECT count(*) FROM reviews JOIN inspections USING (inspection_id) WHERE station = ? AND inspections.disposition = 'review'"
+    total = int(connection.execute(of_all, (station,)).fetchone()[0] - connection.execute(settled, (station,)).fetchone()[0])
     query = (
         f"SELECT o.*, i.posterior FROM (SELECT * {condition} ORDER BY inspected_at DESC LIMIT {_QUEUE}) AS o"  # noqa: S608 - fixed text
         " JOIN inspections AS i USING (inspection_id)"

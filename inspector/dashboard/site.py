@@ -24,7 +24,9 @@ T = TypeVar("T")
 
 _HERE = Path(__file__).parent
 _LIMIT_MS = 1000
-"""Time after which a question is broken off: nobody waits longer, and the daemon needs the processor."""
+"""Time after which a question of somebody's own is broken off."""
+_PAGE_LIMIT_MS = 5000
+"""The same for the questions of the pages, which take some 50 ms: a cold disk or a busy machine may make more of it."""
 _ROWS = 1000
 """Rows of one answer of Datasette's own pages."""
 
@@ -111,11 +113,11 @@ class Site(Datasette):
         """Ask a station's log; None before the first start of its daemon. Raises ``LogError`` if it cannot be read."""
 
         def look() -> T | None:
-            with as_log_error(station.log, "read the log"), reading(station.log) as connection, sqlite_timelimit(connection, _LIMIT_MS):
+            with as_log_error(station.log, "read the log"), reading(station.log) as connection:
                 if not has_log(connection):
                     return None
                 _refuse_older(connection, station.log)
-                return question(connection)
+                return _in_time(connection, question, station.log)
 
         return await asyncio.get_running_loop().run_in_executor(self.executor, look)
 
@@ -125,3 +127,14 @@ def _refuse_older(connection: sqlite3.Connection, log: Path) -> None:
     found, needed = connection.execute("SELECT max(number) FROM migrations").fetchone()[0], migrations()[-1].number
     if found < needed:
         raise LogError(f"{log}: the log has version {found}, {needed} is needed; start the daemon once, it brings the log up to date")
+
+
+def _in_time(connection: sqlite3.Connection, question: Callable[[sqlite3.Connection], T], log: Path) -> T:
+    """Ask, and raise ``LogError`` if the answer takes too long."""
+    try:
+        with sqlite_timelimit(connection, _PAGE_LIMIT_MS):
+            return question(connection)
+    except sqlite3.OperationalError as error:
+        if str(error) == "interrupted":
+            raise LogError(f"{log}: no answer within {_PAGE_LIMIT_MS} ms, so it was broken off; ask for a shorter time") from error
+        raise

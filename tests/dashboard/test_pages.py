@@ -1,5 +1,6 @@
 """What the pages show: of a station with verdicts, of one that never ran, of one whose log is at fault; in both languages."""
 
+import asyncio
 import re
 import sqlite3
 import stat
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from inspector.core.attention import Attention
 from inspector.core.inspection import Verdict
 from inspector.dashboard import questions
 from inspector.dashboard.reading import reading
@@ -16,6 +18,8 @@ from inspector.dashboard.words import chinese, language_of, translate
 from inspector.edge.instants import now
 from inspector.edge.lock import StationLock, mark_started
 from inspector.edge.log import Log, database_path
+from inspector.edge.traces import Traces
+from inspector.errors import LogError
 from inspector.settings import StationSettings
 from tests.dashboard.conftest import Browser
 from tests.dashboard.kit import fill, judged, some
@@ -89,6 +93,19 @@ def test_why_shows_picture_posterior_reports_timings_and_model(browser: Browser,
     assert page.text.count('<g class="review"><rect x="20" y="30" width="60" height="40"/>') == 1
     assert browser.get(f"/-/why/s1/{row['inspection_id']}?format=json").json()[0]["label"] == "scale_pit"
     assert browser.get("/-/why/s1/00000000-0000-0000-0000-000000000000").status_code == 404
+
+
+def test_a_traced_verdict_shows_what_each_report_weighed(browser: Browser, station: StationSettings, tmp_path: Path) -> None:
+    row = browser.get("/-/reviews?format=json").json()[0]
+    with Log(database_path(station, tmp_path), "s1", read_only=True) as log:
+        logged = log.get(row["inspection_id"])
+    assert logged is not None
+    shares = {"picture": 0.5, "reports": 0.125, "words": 0.375}
+    one = Attention(logged.inspection_id, "frame", "tiny@abc", logged.captured_at, "screw", "scale_pit", shares, {"QC-1": 0.125}, {})
+    assert "12.5 %" not in browser.get(f"/-/why/s1/{row['inspection_id']}").text
+    with Traces(database_path(station, tmp_path), "s1") as traces:
+        traces.write([one])
+    assert "12.5 %" in browser.get(f"/-/why/s1/{row['inspection_id']}").text
 
 
 def test_a_stored_trace_is_shown_and_may_do_nothing(browser: Browser, tmp_path: Path) -> None:
@@ -192,3 +209,9 @@ def test_hours_come_in_their_order_and_labels_by_their_number(tmp_path: Path, si
     assert [bar.name for bar in hours] == sorted(str(bar.name) for bar in hours)
     assert [(bar.name, bar.count) for bar in labels] == [("scale", 15), ("scale_pit", 4)]
     assert [bar.cumulative for bar in labels] == [pytest.approx(15 / 19), 1.0]
+
+
+def test_a_question_that_takes_too_long_is_broken_off_with_a_word(site: Any, station: StationSettings) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    with pytest.raises(LogError, match="broken off; ask for a shorter time"):
+        asyncio.run(site.ask(site.stations["s1"], lambda log: log.execute(endless).fetchone()))

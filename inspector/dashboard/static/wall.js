@@ -35,7 +35,7 @@ function draw(data) {
   const tile = wall.querySelector(`[data-station="${CSS.escape(data.station)}"]`);
   if (!tile) return;
   const kind = data.disposition || "none";
-  tile.className = `tile ${kind}`;
+  tile.className = `tile ${kind}${data.is_past ? " past" : ""}`;
   tile.dataset.seq = data.seq;
   tile.querySelector(".mark use").setAttribute("href", `#mark-${kind}`);
   put(tile, ".word", data.verdict_text);

@@ -1,0 +1,167 @@
+"""``make dashboard-pictures``: every page in a real Chromium, for docs/dashboard: a station at work, one at fault, one without data."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from inspector.dashboard.users import set_password
+from inspector.demo.broker import running_broker
+from inspector.edge.instants import now
+from inspector.edge.lock import StationLock, mark_started
+from inspector.edge.log import Log, database_path
+from inspector.settings import StationSettings, read_station
+from tests.dashboard import chromium
+from tests.dashboard.kit import fill, some
+from tests.station_kit import write_station
+
+ROOT = Path(__file__).parents[2]
+TARGET = ROOT / "docs" / "dashboard"
+PASSWORD = "correct horse 7"
+LARGEST_BYTES = 150_000
+PAGES = {
+    "wall": "/",
+    "defects": "/-/defects?station=strip&hours=0",
+    "reviews": "/-/reviews?station=strip",
+    "learning": "/-/learning?station=strip",
+    "reports": "/-/reports?station=strip&q=scratch",
+    "health": "/-/health?station=press-8",
+    "empty": "/-/defects?station=press-9",
+    "tables": "/strip/open_reviews",
+}
+
+
+def main() -> None:
+    """Draw them all; a picture that would be too large loses colours."""
+    if chromium.missing():
+        sys.exit(chromium.missing())
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as parts:
+        root = Path(name)
+        (root / "models").symlink_to(ROOT / "models")
+        (root / "broker").mkdir()
+        broker = parts.enter_context(running_broker(root / "broker"))
+        strip = real_station(root, broker.port)
+        parts.enter_context(faulty_station(root))
+        write_station(root, "press-9")
+        set_password(root / "users.toml", "mei", PASSWORD, ("review", "sql"))
+        parts.enter_context(running(root, "run", "strip"))
+        wait_for(database_path(strip, root), 30)
+        words = ("strip", "press-8", "press-9", "--users", str(root / "users.toml"), "--port", "0")
+        board = parts.enter_context(running(root, "dashboard", *words))
+        assert board.stderr is not None
+        found = re.search(r"http://\S+:\d+", board.stderr.readline())
+        assert found is not None
+        with chromium.browser(1280, 760) as context:
+            draw(context.new_page(), found.group())
+
+
+def draw(page: Any, address: str) -> None:
+    """Visit and draw every page."""
+    page.goto(address)
+    keep(page, "login")
+    page.fill("[name=username]", "mei")
+    page.fill("[name=password]", PASSWORD)
+    page.click("button")
+    page.wait_for_selector('[data-state="running"], [data-state="degraded"]')
+    for number in range(2):
+        page.goto(f"{address}/-/reviews?station=strip")
+        page.click("tbody a")
+        page.wait_for_selector("#picture")
+        if number:
+            keep(page, "why")
+        if page.locator("#accept").count():
+            page.click("#accept")
+        page.fill("[name=note]", "looked at under side light")
+        page.click("text=Sign")
+        page.wait_for_selector(".done")
+    time.sleep(3)
+    for name, path in PAGES.items():
+        page.goto(address + path)
+        page.wait_for_timeout(1500)
+        keep(page, name)
+    page.goto(f"{address}/?lang=zh")
+    page.wait_for_timeout(1500)
+    keep(page, "wall-zh")
+
+
+def keep(page: Any, name: str) -> None:
+    """Write one picture."""
+    path = TARGET / f"{name}.png"
+    page.screenshot(path=path)
+    for colours in (256, 128, 64, 32):
+        with Image.open(path) as picture:
+            picture.convert("RGB").quantize(colours).save(path, optimize=True)
+        if path.stat().st_size < LARGEST_BYTES:
+            break
+    print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")  # noqa: T201 - a script's own output
+
+
+def real_station(root: Path, port: int) -> StationSettings:
+    """Copy the demo's station; it goes round and round at two frames a second and keeps every picture."""
+    folder = root / "calibration" / "strip"
+    shutil.copytree(ROOT / "calibration" / "demo", folder)
+    text = (folder / "station.toml").read_text(encoding="utf-8").replace("rate_hz = 5.0", "rate_hz = 2.0\nloop = true")
+    text += f'\n[decision]\nfail_above = 0.9\n[log]\nkeep_images = "all"\n[mqtt]\nport = {port}\n'
+    (folder / "station.toml").write_text(text, encoding="utf-8")
+    subprocess.run(
+        [sys.executable, "-m", "inspector", "--root", str(root), "reports", "import", "strip", str(folder / "reports.csv")],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return read_station(folder)
+
+
+@contextmanager
+def faulty_station(root: Path) -> Iterator[None]:
+    """Stand in for a daemon whose camera and broker are lost: its log and its lock are the real ones."""
+    settings = write_station(root, "press-8")
+    path = fill(settings, root, some(settings, 11))
+    lock = StationLock(path)
+    lock.acquire()
+    mark_started(path, 0)
+    with Log(path, settings.name) as log:
+        log.event("started", "model tiny, 1 camera(s)")
+        log.event("camera-lost", "line: no frame for 2 s; check its cable and its power")
+        log.event("broker-lost", "127.0.0.1:1883: connection refused")
+    yield
+    lock.release()
+
+
+@contextmanager
+def running(root: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a verb until the end of the block."""
+    command = [sys.executable, "-m", "inspector", "--root", str(root), *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "STATE_DIRECTORY": ""}) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def wait_for(log: Path, count: int) -> None:
+    """Wait until a station has judged so many pictures."""
+    began = now()
+    while True:
+        if log.exists():
+            with Log(log, "strip", read_only=True) as opened:
+                if opened.last_seq() >= count:
+                    return
+        if (now() - began).total_seconds() > 400:
+            raise SystemExit(f"{log}: fewer than {count} verdicts within 400 s")
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    main()
