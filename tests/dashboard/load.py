@@ -223,7 +223,8 @@ def visit(address: str) -> None:
         with urllib.request.urlopen(address) as answer:  # noqa: S310 - our own address
             answer.read()
     except urllib.error.HTTPError as error:
-        raise click.ClickException(f"{address}: {error}: {re.sub('<[^>]+>', ' ', error.read().decode())[-400:]}") from error
+        if error.code != 503:  # broken off, after a time that is a fault by itself
+            raise click.ClickException(f"{address}: {error}") from error
 
 
 def path_of(page: str, log: Path) -> str:

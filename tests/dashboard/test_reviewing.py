@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from inspector.core.review import Review
+from inspector.dashboard import learning
 from inspector.dashboard.learning import Agreement, agreement, drift, gained
 from inspector.dashboard.reading import reading
 from inspector.edge.instants import now
@@ -158,17 +159,19 @@ def test_agreement_counts_the_last_opinion_on_each_part_and_says_when_training_p
     assert (round(low, 3), round(high, 3)) == (0.839, 1.0)
 
 
-def test_a_changed_mix_of_labels_is_told_and_chance_is_not(site: Any, tmp_path: Path) -> None:
+def test_a_changed_mix_of_labels_is_told_and_chance_is_not(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "RECENT", 100)
+    monkeypatch.setattr(learning, "BEFORE", 1000)
     settings = site.stations["s2"].settings
     begin = now() - timedelta(hours=1)
-    even = [judged("s2", n, "fail" if n % 10 == 0 else "pass", begin + timedelta(seconds=n)) for n in range(1, 2201)]
+    even = [judged("s2", n, "fail" if n % 10 == 0 else "pass", begin + timedelta(seconds=n)) for n in range(1, 221)]
     path = fill(settings, tmp_path, even, with_pictures=False)
     with reading(path) as connection:
         found = drift(connection, "s2")
     assert found is not None
-    assert (found.recent, found.before, found.is_drift) == (1000, 1200, False)
+    assert (found.recent, found.before, found.is_drift) == (100, 120, False)
     assert found.distance == pytest.approx(0.0, abs=0.01)
-    odd = [judged("s2", n, "fail" if n % 3 == 0 else "pass", begin + timedelta(seconds=n), share=0.6) for n in range(2201, 3201)]
+    odd = [judged("s2", n, "fail" if n % 3 == 0 else "pass", begin + timedelta(seconds=n), share=0.6) for n in range(221, 321)]
     fill(settings, tmp_path, odd, with_pictures=False)
     with reading(path) as connection:
         found = drift(connection, "s2")
