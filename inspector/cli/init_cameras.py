@@ -1,7 +1,6 @@
 """Finding the cameras at this machine and showing what one of them sees, so that a person can say "yes, that one"."""
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -45,7 +44,7 @@ def first_frame(settings: StationSettings) -> "Frame | None":
     timing = Timing(0.0, section.open_timeout_s + section.read_timeout_s, section.is_live)
     camera = open_camera(name, section, station=settings.name, base=settings.folder, max_pixels=settings.quality.max_pixels)
     with closing(camera):
-        return next(taken(camera, 1, timing, lambda _done, left_s: time.sleep(min(left_s, 0.0))), None)
+        return next(taken(camera, 1, timing, lambda _done, _left_s: None), None)
 
 
 def show(image: "Image", path: Path) -> None:

@@ -12,14 +12,14 @@ from click.testing import CliRunner, Result
 
 from inspector.cli import main
 from inspector.cli.init_answers import Broker, broker_of, camera_keys, label_list
-from inspector.cli.init_cameras import drawn, found_cameras
+from inspector.cli.init_cameras import drawn, first_frame, found_cameras
 from inspector.cli.init_dialogue import KINDS
 from inspector.cli.init_template import TEMPLATES
 from inspector.settings import read_station
 from tests.conftest import Tiny
 from tests.edge.camera.genicam.conftest import Simulated, simulated
 from tests.edge.conftest import Mosquitto, broker
-from tests.station_kit import write_pictures
+from tests.station_kit import write_pictures, write_station
 
 __all__ = ["broker", "simulated"]
 
@@ -162,6 +162,13 @@ def test_cameras_of_this_machine_and_of_the_network_are_found(tmp_path: Path, si
     simulated()
     sources = [source for source, _ in found_cameras(tmp_path)]
     assert sources == [str(tmp_path / "video2"), str(tmp_path / "video10"), "genicam:127.0.0.1"]
+
+
+def test_a_live_camera_gives_a_picture_to_be_shown(tmp_path: Path, simulated: Simulated) -> None:
+    simulated()
+    frame = first_frame(write_station(tmp_path, cameras_line='kind = "genicam"\ndevice = "127.0.0.1"'))
+    assert frame is not None
+    assert frame.image.shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize(
