@@ -18,6 +18,7 @@ from inspector.errors import InspectorError
 from inspector.settings import StationSettings
 
 _READY_TIMEOUT_S = 180.0
+_LOOK_EVERY_S = 0.05
 _RATE_HZ = 25.0
 """Frames a second of the replay that fills the caches."""
 
@@ -61,15 +62,26 @@ def _run(settings: StationSettings, root: Path, state: Path) -> tuple[float, flo
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environ)
         try:
             ready_s = _wait_ready(told, process, state) - began_s
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+            peak_kib = 0
+            while process.poll() is None:
+                peak_kib = max(peak_kib, _peak_kib(process.pid))
+                time.sleep(_LOOK_EVERY_S)
         finally:
             process.kill()
             process.wait()
             (state / "notify").unlink()
     if process.returncode:
         raise InspectorError(f"the daemon ended with exit code {process.returncode}: {_last_words(state)}")
-    return ready_s, usage.ru_maxrss / 1024
+    return ready_s, peak_kib / 1024
+
+
+def _peak_kib(pid: int) -> int:
+    """Return the most resident memory of a process so far; the kernel's ru_maxrss would count its parent's, from before it began."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def _wait_ready(told: socket.socket, process: subprocess.Popen[bytes], state: Path) -> float:

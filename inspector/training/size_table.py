@@ -159,12 +159,13 @@ def _peak_mib(folder: Path) -> float:
 
 
 _LOOK = """
-import resource, sys
+import sys
 from pathlib import Path
 import numpy as np
 from inspector.vlm.checkpoint import open_checkpoint
 from inspector.vlm.onnx_predictor import OnnxPredictor
 OnnxPredictor(open_checkpoint(Path(sys.argv[1]))).image_slots([np.zeros((256, 256, 3), np.uint8)])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+status = Path("/proc/self/status").read_text().splitlines()  # ru_maxrss would count the parent's memory, from before this began
+print(next(line.split()[1] for line in status if line.startswith("VmHWM:")))
 """
 _FILES = ("vision.onnx", "projector.onnx", "decoder.onnx", "embedding.npy", "tokenizer.json")
