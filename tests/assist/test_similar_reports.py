@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from inspector.cli import main
 from inspector.training.encoder_export import ensure_onnx_encoder
-from tests.assist.kit import fill, judged, write_station
+from tests.assist.assist_kit import fill, judged, write_station
 
 REPORTS = """report_id,written_at,product,lot,label,text
 QC-1,2026-10-01,steel-strip,L6,surface_scratch,scratch from the coiler
