@@ -49,6 +49,7 @@ def root(tmp_path: Path, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Path:
         "copies": 2,
     }  # the tiny model's tower is random: it sees nothing that could be learnt
     monkeypatch.setattr("inspector.training.station_model.plan.plan", lambda *given: plan(*given).model_copy(update=quick))
+    monkeypatch.setattr("inspector.training.station_model.learning._PROBE_STEPS", 2)
     return tmp_path
 
 
