@@ -29,9 +29,9 @@ _CLOUD_EVENT = {
     "required": ["specversion", "type", "source", "id", "time"],
     "properties": {
         "specversion": {"type": "string", "const": "1.0"},
-        "type": {"type": "string", "enum": ["inspector.result.v1", "inspector.event.v1"]},
+        "type": {"type": "string", "enum": ["inspector.result.v1", "inspector.event.v1", "inspector.review.v1"]},
         "source": {"type": "string", "description": "/site/area/line/station"},
-        "id": {"type": "string", "description": "inspection_id, or event-<event_id>."},
+        "id": {"type": "string", "description": "inspection_id, event-<event_id>, or review_id."},
         "time": {"type": "string", "format": "date-time"},
         "subject": {"type": "string", "description": "Part, else frame; of an event its kind."},
         "replayed": {"type": "string", "const": "true", "description": "Only on a result that a replay command asked for."},
@@ -81,6 +81,7 @@ def channels() -> dict[str, Channel]:
     return {
         "result": Channel(_TOPICS.result, "One message an inspection.", _file("result"), 1, headers=_CLOUD_EVENT),
         "event": Channel(_TOPICS.event, "Alarms and their ends.", _file("event"), 1, headers=_CLOUD_EVENT),
+        "review": Channel(_TOPICS.review, "What a person decided about a part.", _file("review"), 1, headers=_CLOUD_EVENT),
         "status": Channel(_TOPICS.status, "State of the station; also the last will.", _file("status"), 1, is_retained=True),
         "info": Channel(_TOPICS.info, "What the station is.", _INFO, 1, is_retained=True),
         "metrics": Channel(_TOPICS.metrics, "Figures about the daemon, every health.metrics_every_s.", _file("metrics"), 0),
