@@ -73,9 +73,10 @@ def _reports_alone(
     """Return the share of labels that the reports alone get right, and the bound; None for a full model, which is not asked this way."""
     from inspector.training.blind import answers_of_reports  # noqa: PLC0415 - quick --help
     from inspector.vlm.checkpoint import open_checkpoint  # noqa: PLC0415 - as above
+    from inspector.vlm.full_checkpoint import is_full  # noqa: PLC0415 - as above
 
     folder, section = root / "models" / settings.model.checkpoint, settings.products[product]
-    if not (folder / "model.toml").is_file():
+    if is_full(folder):
         return None
     labels = section.label_set()
     truths = [labels.names.index(picture.label) for picture in pictures]

@@ -106,7 +106,7 @@ def _trained(
     began_s, section = time.monotonic(), settings.products[product]
     checkpoint, encode = opened_edge(settings, root)
     wanted = product_recipe(section.label_set(), section.description or product, section.symmetry, labelled.pictures)
-    recipe = plan(wanted, f"{settings.name}-{product}", labelled.of("train"), wish, settings.reports.max_reports)
+    recipe = planned = plan(wanted, f"{settings.name}-{product}", labelled.of("train"), wish, settings.reports.max_reports)
     torch.manual_seed(wish.seed)
     start = Start(checkpoint, *model_of(checkpoint))
     pools = station_pools(start, recipe, labelled.pictures, encode, work, console)
@@ -121,7 +121,7 @@ def _trained(
     seen = {"plain classifier": compare(teacher, pools), "language model": compare(model, pools)}
     for name, found in seen.items():
         console.log(f"{name} on {found.n} pictures of val, without reports: accuracy {found.accuracy:.4f}, macro-F1 {found.macro_f1:.4f}")
-    shaped_by = {"recipe": recipe.model_dump(mode="json", exclude={"limit_s"}), "comparison": {n: s.to_dict() for n, s in seen.items()}}
+    shaped_by = {"recipe": planned.model_dump(mode="json", exclude={"limit_s"}), "comparison": {n: s.to_dict() for n, s in seen.items()}}
     return finish(work / "fresh", start, model, recipe, product, pools, console), shaped_by
 
 

@@ -1,9 +1,8 @@
 """Lots made up for an evaluation: where no history is known, what reports could be worth is measured on lots with a known mix of labels.
 
 Of each picture's lot a label mix is drawn (Dirichlet, given that the lot holds this part), from the mix the labels of a few earlier
-parts, and
-about each of these a report is written, in phrasings that training never uses. Because the true labels behind the reports are known,
-Bayes' rule tells what reports can do at most.
+parts, and about each of these a report is written, in phrasings that training never uses. Because the true labels behind the reports are
+known, Bayes' rule tells what reports can do at most.
 """
 
 from collections.abc import Callable, Sequence

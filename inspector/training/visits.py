@@ -176,7 +176,7 @@ class LotVisits(Generic[VisitT]):
         if history == "swapped" and not blind:
             mix = rng.dirichlet(np.full(len(self._by_label), LOT_CONCENTRATION))
         if most == 0:
-            return self.pool.visit(members, np.empty(0, np.int64), rng, blind=False)
+            return self.pool.visit(members, np.empty(0, np.int64), rng, blind=False, prior=self._prior(members[:0], blind=False))
         told = self._from(mix, int(rng.integers(1, most + 1)) + size, rng)
         told = told[~np.isin(told, members)][: int(rng.integers(1, most + 1))]
         blind = blind and len(told) > 0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
+from torch import library
 
 from tests.peers.table import CONTENDERS
 
@@ -51,7 +51,7 @@ def _let_torchvision_load() -> None:
         for loaded in [key for key in sys.modules if key.split(".")[0] == "torchvision"]:
             del sys.modules[loaded]
         for operator in ("nms", "qnms"):
-            torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         importlib.import_module("torchvision")
 
 

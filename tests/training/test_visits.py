@@ -218,3 +218,11 @@ def test_reports_of_a_lot_are_worth_what_bayes_rule_says(tiny: Tiny) -> None:
     )
     assert half._prior(told, blind=True)[ok] == pytest.approx(2.35 / total), "blind visits are never swapped"
     assert half._prior(told[:0], blind=False) == pytest.approx(np.full(len(LABELS.names), 1 / len(LABELS.names)))
+
+
+def test_a_model_without_reports_is_taught_in_every_visit(tiny: Tiny) -> None:
+    pictures = [Picture(Path(f"{i}.png"), "good" if i < 20 else "scale", "train", f"g{i}") for i in range(40)]
+    for history in ("none", "true", "swapped"):
+        for case in drawn(LotVisits(pool_of(pictures, tiny, most=0)), history, count=10):
+            assert case.visit.prior is not None
+            assert case.visit.prior.tolist() == pytest.approx([0.5, 0.5]), "nothing is told: both labels are as likely"
