@@ -139,15 +139,16 @@ class EdgeModel(VisitLearner):
         """Return the logits (n, E) of the trie's edges for every picture of a visit."""
         past = self.prefix(visit.prompt, visit.vectors)
         tail = torch.cat([self.embedding[torch.from_numpy(ids)] for ids in (visit.prompt.tail_ids, visit.prompt.trie.tree_tokens)])
-        count = len(visit.targets) if visit.stride_16 is None else len(visit.stride_16)
-        embeds = tail.expand(count, -1, -1)
+        # Without pictures all of a visit's answers are one: it is worked out once.
+        embeds = tail.expand(1 if visit.stride_16 is None else len(visit.stride_16), -1, -1)
         if visit.stride_16 is not None:
             embeds = torch.cat([self.image_slots(visit.stride_16, visit.kept), embeds], 1)
         trunk = embeds.shape[1] - len(visit.prompt.trie.tree_tokens)  # tokens before the tree
         positions, bias = frame_layout(visit.prompt.trie, trunk, len(visit.prompt.prefix_ids))
         hidden, _ = self.decoder(embeds, torch.from_numpy(positions), torch.from_numpy(bias), past)
-        nodes = hidden[:, torch.from_numpy(visit.prompt.trie.nodes + trunk)]  # (n, N, D)
-        return self.head(nodes, visit.prompt.trie)
+        nodes = hidden[:, torch.from_numpy(visit.prompt.trie.nodes + trunk)]  # (n or 1, N, D)
+        logits = self.head(nodes, visit.prompt.trie)
+        return logits if visit.stride_16 is not None else logits.expand(len(visit.targets), -1)
 
     def head(self, nodes: torch.Tensor, trie: LabelTrie) -> torch.Tensor:
         """(n, N, D) hidden states of the branching nodes -> (n, E) logits of their edges."""

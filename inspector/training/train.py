@@ -128,12 +128,15 @@ def _look(check: Check[LearnerT], model: LearnerT, at: _Progress, console: Conso
 
 
 def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Iterator[Any]:
-    """Yield the visits of one step; they depend on seed and step alone, so a resumed run draws the same."""
+    """Yield the visits of one step; they depend on seed and step alone, so a resumed run draws the same.
+
+    While reports alone teach, a visit costs about one picture: a step gets as many visits as it would have pictures.
+    """
     rng = np.random.default_rng([recipe.seed, at.step])
     shares = np.array([source.share for source in sources.values()])
-    names = list(sources)
-    for _ in range(recipe.visits):
-        blind = at.share(recipe) < recipe.blind_start or rng.random() < recipe.blind
+    names, is_first = list(sources), at.share(recipe) < recipe.blind_start
+    for _ in range(recipe.visits * (recipe.visit_size if is_first else 1)):
+        blind = is_first or rng.random() < recipe.blind
         draw = rng.random()
         history: History = "none" if draw < recipe.without_reports else "true"
         if recipe.without_reports <= draw < recipe.without_reports + recipe.swapped_reports:
