@@ -120,6 +120,15 @@ def test_the_visits_of_a_step_depend_on_seed_and_step_alone(pool: Pool) -> None:
     assert any(not torch.equal(a.targets, b.targets) for a, b in zip(one, different, strict=True))
 
 
+def test_first_steps_of_reports_alone_see_as_many_visits_as_others_see_pictures(pool: Pool) -> None:
+    plan = recipe(steps=100, visits=3, visit_size=5, blind_start=0.2, blind=0.0)
+    first, later = (list(_draw(sources(pool), plan, _Progress(step))) for step in (19, 20))
+    assert len(first) == 15
+    assert all(visit.stride_16 is None for visit in first)
+    assert len(later) == 3
+    assert all(visit.stride_16 is not None for visit in later)
+
+
 def test_products_get_their_share_of_the_visits(pool: Pool) -> None:
     drawn = {"a": 0, "b": 0}
 
@@ -133,7 +142,7 @@ def test_products_get_their_share_of_the_visits(pool: Pool) -> None:
 
     shares = {"a": Source(Counted("a"), 0.75), "b": Source(Counted("b"), 0.25)}
     for step in range(150):
-        list(_draw(shares, recipe(), _Progress(step)))
+        list(_draw(shares, recipe(blind_start=0.0), _Progress(step)))
     assert drawn["a"] + drawn["b"] == 300
     assert 190 < drawn["a"] < 260
 
@@ -177,7 +186,8 @@ def test_a_run_ends_when_its_time_is_over(
     clock = iter(range(0, 100_000, 10))
     monkeypatch.setattr("inspector.training.train.time.monotonic", lambda: float(next(clock)))
     drawn = Killed(LotVisits(pool), at=6)
-    train(fresh(tiny), {"strip": Source(drawn, 1.0)}, recipe(steps=1000, limit_s=25.0), tmp_path / "a.pt", console)
+    plan = recipe(steps=1000, limit_s=25.0, blind_start=0.0)
+    train(fresh(tiny), {"strip": Source(drawn, 1.0)}, plan, tmp_path / "a.pt", console)
     assert drawn.left == 0, "three steps of ten seconds, two visits each"
 
 

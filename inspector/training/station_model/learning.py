@@ -18,6 +18,7 @@ from inspector.training.picture import Picture
 from inspector.training.plain_classifier import PlainClassifier, TaughtVisits
 from inspector.training.recipe import Recipe
 from inspector.training.recipe_visits import visits_of
+from inspector.training.report_words import label_words, speak_of_labels
 from inspector.training.tower import Trunk
 from inspector.training.train import Check, Source, train
 from inspector.training.visits import LotVisits, Pool, Visits
@@ -93,8 +94,17 @@ def learn(start: Start, recipe: Recipe, pools: Pools, work: Path, console: Conso
         visits = visits_of(product, recipe.model_copy(update={"mixing": 0.0}), pools.train)
     else:
         start.model.upper.requires_grad_(requires_grad=False)
+        begin_with_reports(start, pools.train)
         visits = TaughtVisits(visits_of(product, recipe, pools.train), teacher, half=recipe.half)
     return _run(start.model, visits, recipe, pools, work / start.checkpoint.revision, console)
+
+
+def begin_with_reports(start: Start, pool: Pool) -> None:
+    """Let the report projector of ``start`` name the product's labels from the first step on."""
+    phrasings = pool.vectors.shape[1]
+    if pool.most_reports and phrasings:
+        words = label_words(start.checkpoint.tokenizer(), pool.labels.names, start.model.embedding)
+        speak_of_labels(start.model.projector, words, pool.vectors.reshape(-1, pool.vectors.shape[2]), np.repeat(pool.targets, phrasings))
 
 
 def compare(model: VisitLearner, pools: Pools) -> Score:
