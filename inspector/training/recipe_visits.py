@@ -13,7 +13,7 @@ def visits_of(product: ProductRecipe, recipe: Recipe, pool: Pool) -> Visits[Visi
     learnt = replace(pool, dropout=recipe.dropout, mixing=recipe.mixing)
     swapped = recipe.swapped_reports and recipe.swapped_reports / (1 - recipe.without_reports)
     found: Visits[Visit] = (
-        PositionVisits(learnt) if product.has_times else LotVisits(learnt, even_groups=recipe.even_groups, swapped=swapped)
+        PositionVisits(learnt, swapped=swapped) if product.has_times else LotVisits(learnt, even_groups=recipe.even_groups, swapped=swapped)
     )
     if not recipe.foreign_reports or pool.notes is None:
         return found

@@ -23,7 +23,8 @@ History = Literal["true", "none", "swapped"]
 """Which reports a visit carries: its own, none, or those of another lot or position."""
 LOT_CONCENTRATION = 0.35
 """Concentration of the Dirichlet prior of a lot's label mix: most lots have one or two kinds of defect."""
-_LAG_MEAN = 3.0
+_LAG_MEAN, _REACH = 3.0, 7
+"""Pictures between a report and a picture of its visit: their mean, and where it ends."""
 _NEAR, _HARD = 4, 3.0
 """Pictures within 4 places of a change of label are the hard ones: they are drawn 3 times as often."""
 
@@ -201,9 +202,9 @@ class LotVisits(Generic[VisitT]):
 class PositionVisits(Generic[VisitT]):
     """Visits of positions whose history is known."""
 
-    def __init__(self, pool: Drawn[VisitT]) -> None:
-        """Sort the pictures of each position by time."""
-        self.pool = pool
+    def __init__(self, pool: Drawn[VisitT], *, swapped: float = 0.0) -> None:
+        """Sort the pictures of each position by time; ``swapped`` is the share of told histories that are another position's."""
+        self.pool, self.swapped = pool, swapped
         groups: dict[str, list[int]] = {}
         for index in sorted(range(len(pool.pictures)), key=lambda i: str(pool.pictures[i].taken_at)):
             groups.setdefault(pool.pictures[index].group, []).append(index)
@@ -216,6 +217,28 @@ class PositionVisits(Generic[VisitT]):
             for place, member in enumerate(group):
                 near = group[max(place - _NEAR, 0) : place + _NEAR + 1]
                 self._weights[member] = _HARD if (targets[near] != targets[member]).any() else 1.0
+        self._after = self._successions(targets)
+
+    def _successions(self, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return (K, K) how probable each label is (columns) if the newest report named another (rows), all labels being as frequent.
+
+        Counted over the training positions, a picture further behind the report counting less; each row begins with one picture of each.
+        """
+        kinds = len(self.pool.labels.names)
+        often = np.maximum(np.bincount(targets, minlength=kinds), 1)
+        found = np.ones((kinds, kinds)) / often
+        for group in self._groups:
+            for lag in range(1, min(_REACH, len(group))):
+                share = (1 - 1 / _LAG_MEAN) ** (lag - 1) / _LAG_MEAN
+                np.add.at(found, (targets[group[:-lag]], targets[group[lag:]]), share / often[targets[group[lag:]]])
+        return np.asarray(found / found.sum(1, keepdims=True), np.float64)
+
+    def _prior(self, told: NDArray[np.int64], *, blind: bool) -> NDArray[np.float64]:
+        """Return (K,) what the reports about ``told``, oldest first, say about a picture of the position; see ``LotVisits``."""
+        even = np.full(len(self.pool.labels.names), 1 / len(self.pool.labels.names))
+        swapped = 0.0 if blind else self.swapped
+        known = even if not len(told) else self._after[self.pool.targets[told[-1]]]
+        return np.asarray((1 - swapped) * known + swapped * even, np.float64)
 
     def draw(self, rng: np.random.Generator, size: int, history: History, *, blind: bool) -> VisitT:
         """Return a visit; see ``Visits``."""
@@ -224,10 +247,10 @@ class PositionVisits(Generic[VisitT]):
         number, place = self._spot[int(rng.choice(members_of, p=self._weights[members_of] / self._weights[members_of].sum()))]
         group = self._groups[number]
         cut = max(place - int(rng.geometric(1 / _LAG_MEAN)) + 1, 0)  # reports about group[:cut], pictures from group[cut:]
-        window = group[cut : place + 7]
+        window = group[cut : place + _REACH]
         members = np.append(rng.choice(window, size - 1), group[place])
         if history == "none" and not blind:
-            return self.pool.visit(members, np.empty(0, np.int64), rng, blind=False)
+            return self.pool.visit(members, members[:0], rng, blind=False, prior=self._prior(members[:0], blind=False))
         if history == "swapped" and not blind:
             other = int(rng.integers(len(self._groups)))
             other = (other + 1) % len(self._groups) if other == number else other  # its own history could tell of the members
@@ -235,7 +258,8 @@ class PositionVisits(Generic[VisitT]):
             cut = int(rng.integers(max(len(group), 1)))
         most = self.pool.most_reports
         told = group[max(cut - int(rng.integers(1, most + 1)), 0) : cut] if most else group[:0]
-        return self.pool.visit(members, told, rng, blind=blind and len(told) > 0)
+        blind = blind and len(told) > 0
+        return self.pool.visit(members, told, rng, blind=blind, prior=self._prior(told, blind=blind))
 
 
 def _by_label(targets: NDArray[np.int64]) -> list[NDArray[np.int64]]:

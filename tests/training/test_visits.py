@@ -226,3 +226,34 @@ def test_a_model_without_reports_is_taught_in_every_visit(tiny: Tiny) -> None:
         for case in drawn(LotVisits(pool_of(pictures, tiny, most=0)), history, count=10):
             assert case.visit.prior is not None
             assert case.visit.prior.tolist() == pytest.approx([0.5, 0.5]), "nothing is told: both labels are as likely"
+
+
+def test_the_newest_report_of_a_position_says_what_usually_follows(tiny: Tiny) -> None:
+    pool = pool_of(positions(12, 12), tiny)
+    source: PositionVisits[Visit] = PositionVisits(pool, swapped=0.25)
+    names, rng = [picture.label for picture in pool.pictures], np.random.default_rng(1)
+    seen: dict[str, list[float]] = {"good": [], "scale": []}
+    for _ in range(60):
+        visit = source.draw(rng, 4, "true", blind=False)
+        assert visit.prior is not None
+        assert visit.prior.sum().item() == pytest.approx(1.0)
+        told = pool.asked[-1].told
+        if len(told):
+            seen[names[told[-1]]].append(visit.prior[0].item())
+        else:
+            assert visit.prior.tolist() == pytest.approx([0.5, 0.5])
+    # Scale stays; the last good look is followed by scale in two lags of three and a third of the good ones are such.
+    assert max(seen["scale"]) < 0.25, "once there is scale it stays"
+    assert max(seen["scale"]) > 0.125, "a quarter of the histories are another position's"
+    assert min(seen["good"]) > 0.5
+    told_alone = source.draw(rng, 4, "true", blind=True)
+    if len(told_alone.vectors):
+        assert told_alone.prior is not None
+        assert min(told_alone.prior.tolist()) < 0.25
+
+
+def test_a_position_without_history_is_taught_that_all_labels_are_alike(tiny: Tiny) -> None:
+    pool = pool_of(positions(6, 9), tiny)
+    visit = PositionVisits(pool).draw(np.random.default_rng(0), 4, "none", blind=False)
+    assert visit.prior is not None
+    assert visit.prior.tolist() == pytest.approx([0.5, 0.5])
