@@ -18,6 +18,7 @@ from inspector.training.picture import Picture
 from inspector.training.plain_classifier import PlainClassifier, TaughtVisits
 from inspector.training.recipe import Recipe
 from inspector.training.recipe_visits import visits_of
+from inspector.training.renewed_norms import renew_norms
 from inspector.training.report_words import label_words, speak_of_labels
 from inspector.training.tower import Trunk
 from inspector.training.train import Check, Source, train
@@ -28,6 +29,8 @@ MOST_CHECKED = 400
 """Pictures that are looked at during training; the numbers at the end are of all of them."""
 LearnerT = TypeVar("LearnerT", bound=VisitLearner)
 _BATCH = 16
+_LOOKED_AT = 256
+"""Pictures by whose statistics a tower that learns as a whole begins."""
 _PROBE_SHARE, _PROBE_STEPS = 0.2, 300
 """Share of that time, and steps at most, in which only the classifier on top learns."""
 _RATE, _DEEP_RATE = 1e-4, 1e-3
@@ -63,6 +66,8 @@ def learn_to_see(start: Start, recipe: Recipe, pools: Pools, work: Path, console
     First the classifier alone learns, then the tower with it (Kumar et al., arXiv 2202.10054); the tower as it was stays if that is better.
     """
     tower = [start.model.upper, *([start.trunk] if recipe.deep else [])]
+    if recipe.deep:
+        _renew(start, recipe, pools.train)
     classifier = PlainClassifier(start.model.upper, len(pools.train.labels.names), start.trunk if recipe.deep else None)
     plain = recipe.model_copy(update=_PLAIN | {"learning_rate": _DEEP_RATE if recipe.deep else _RATE})
     visits = LotVisits(replace(pools.train, dropout=recipe.dropout), even_groups=recipe.even_groups)
@@ -81,6 +86,17 @@ def learn_to_see(start: Start, recipe: Recipe, pools: Pools, work: Path, console
         part.requires_grad_(requires_grad=False)
         part.eval()
     return classifier
+
+
+def _renew(start: Start, recipe: Recipe, pool: Pool) -> None:
+    """Make the norms of the whole tower ready to learn from these pictures."""
+    some = np.random.default_rng(recipe.seed).permutation(len(pool.pictures))[:_LOOKED_AT]
+
+    def look() -> None:
+        for first in range(0, len(some), _BATCH):
+            start.model.upper(start.trunk(pool.seen(some[first : first + _BATCH])))
+
+    renew_norms((start.trunk, start.model.upper), look)
 
 
 def learn(start: Start, recipe: Recipe, pools: Pools, work: Path, console: Console, *, teacher: PlainClassifier | None = None) -> EdgeModel:
