@@ -92,6 +92,8 @@ class Recipe(_Strict):
     blind: float = Field(0.1, ge=0, lt=1, description="Share of later visits without pictures.")
     without_reports: float = Field(0.25, ge=0, lt=1, description="Share of visits without reports.")
     swapped_reports: float = Field(0.2, ge=0, lt=1, validate_default=True, description="Share of visits with another lot's reports.")
+    bits: Literal[4, 8] = Field(8, description="Bits of the exported weights; with 4 all parts become narrow, with 8 the matrices alone.")
+    narrow_steps: int = Field(0, ge=0, description="Steps in which the trained model learns to answer with 4 bits; 0: it is only rounded.")
     products: dict[str, ProductRecipe] = Field(min_length=1, description="The products.")
 
     @field_validator("swapped_reports")
