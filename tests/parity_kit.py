@@ -1,5 +1,6 @@
 """The tiny checkpoint with a frozen set of its true source, whole or with a damaged weight."""
 
+import gzip
 import shutil
 import tomllib
 from pathlib import Path
@@ -39,8 +40,8 @@ def frozen_tiny(tiny: Tiny, folder: Path, *, damaged: bool = False, changed: int
     if damaged:
         damage_decoder(folder / "decoder.onnx")
     if changed:
-        tokenizer = folder / "tokenizer.json"
-        tokenizer.write_text(tokenizer.read_text(encoding="utf-8") + "\n" * changed, encoding="utf-8")
+        tokenizer = folder / "tokenizer.json.gz"
+        tokenizer.write_bytes(gzip.compress(gzip.decompress(tokenizer.read_bytes()) + b"\n" * changed, mtime=0))
     rewrite_hashes(folder)
     freeze(folder, tiny.trunk, tiny.model, candidates(tiny, count), "the torch model of the tests")
     return folder

@@ -178,9 +178,9 @@ def _learnt(
     from inspector.cli.train_station import opened_edge  # noqa: PLC0415 - as above
     from inspector.training.distillation import with_truths  # noqa: PLC0415 - as above
     from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
-    from inspector.training.station_model.finishing import finish  # noqa: PLC0415 - as above
+    from inspector.training.station_model.finishing import Trained, finish  # noqa: PLC0415 - as above
     from inspector.training.station_model.learning import Start, learn, station_pools  # noqa: PLC0415 - as above
-    from inspector.training.station_model.plan import left_for_learning_s, plan, product_recipe, with_learnt_tower  # noqa: PLC0415 - as above
+    from inspector.training.station_model.plan import left_for_learning_s, narrowing_s, plan, product_recipe, with_learnt_tower  # noqa: PLC0415 - as above
 
     began_s, section, (frames, beliefs) = time.monotonic(), settings.products[product], taught
     checkpoint, encode = opened_edge(settings, root)
@@ -196,7 +196,7 @@ def _learnt(
     pools = replace(pools, train=replace(pools.train, beliefs=all_beliefs))
     limit_s = left_for_learning_s(wish, time.monotonic() - began_s, len(labelled.of("val")))
     model = learn(start, recipe.model_copy(update={"limit_s": limit_s}), pools, work, console)
-    checkpoint = finish(work / "fresh", start, model, recipe, product, pools, console)
+    checkpoint = finish(work / "fresh", Trained(start, model, recipe, product, pools), console, narrowing_s(wish))
     return checkpoint, {"recipe": recipe.model_dump(mode="json", exclude={"limit_s"})}
 
 

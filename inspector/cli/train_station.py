@@ -99,9 +99,17 @@ def _trained(
     import torch  # noqa: PLC0415 - quick --help
 
     from inspector.training.graph_weights import model_of  # noqa: PLC0415 - as above
-    from inspector.training.station_model.finishing import finish  # noqa: PLC0415 - as above
+    from inspector.training.station_model.finishing import Trained, finish  # noqa: PLC0415 - as above
     from inspector.training.station_model.learning import Start, compare, learn, learn_to_see, station_pools  # noqa: PLC0415 - as above
-    from inspector.training.station_model.plan import LEAST_S, left_for_learning_s, plan, product_recipe, seeing_share, with_learnt_tower  # noqa: PLC0415 - as above
+    from inspector.training.station_model.plan import (  # noqa: PLC0415 - as above
+        LEAST_S,
+        left_for_learning_s,
+        narrowing_s,
+        plan,
+        product_recipe,
+        seeing_share,
+        with_learnt_tower,
+    )
 
     began_s, section = time.monotonic(), settings.products[product]
     checkpoint, encode = opened_edge(settings, root)
@@ -122,7 +130,7 @@ def _trained(
     for name, found in seen.items():
         console.log(f"{name} on {found.n} pictures of val, without reports: accuracy {found.accuracy:.4f}, macro-F1 {found.macro_f1:.4f}")
     shaped_by = {"recipe": planned.model_dump(mode="json", exclude={"limit_s"}), "comparison": {n: s.to_dict() for n, s in seen.items()}}
-    return finish(work / "fresh", start, model, recipe, product, pools, console), shaped_by
+    return finish(work / "fresh", Trained(start, model, recipe, product, pools), console, narrowing_s(wish)), shaped_by
 
 
 def opened_edge(settings: StationSettings, root: Path) -> "tuple[Checkpoint, Encode]":

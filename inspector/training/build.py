@@ -5,6 +5,7 @@ The new checkpoint is written to a scratch folder and takes the old one's place 
 
 import hashlib
 import json
+import math
 import pickle
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,9 @@ from inspector.training.evaluate import Agreement, agreement, context_of, histor
 from inspector.training.export import export_checkpoint
 from inspector.training.foreign_notes import training_notes
 from inspector.training.freeze import Candidate, freeze
+from inspector.training.grids import Grid
 from inspector.training.language_model import load_language_model, load_tokenizer
+from inspector.training.narrowing import narrow
 from inspector.training.phrasing import phrasings
 from inspector.training.recipe import ProductRecipe, Recipe
 from inspector.training.recipe_visits import visits_of
@@ -79,9 +82,13 @@ def build(recipe: Recipe, data: Path, out: Path, work: Path, console: Console, *
     sources = {name: Source(visits_of(product, recipe, pools[name].train), product.share) for name, product in recipe.products.items()}
     if start is not None:
         begin_with(model, start)
-    train(model, sources, recipe, work / f"{recipe.name}-{plan_key(recipe, pools)}.state.pt", console)
-    fresh = work / f"{recipe.name}-fresh"
-    export_checkpoint(fresh, recipe.name, trunk, model, tokenizer, side=recipe.image_px, encoder=encoder.revision)
+    state, fresh = work / f"{recipe.name}-{plan_key(recipe, pools)}.state.pt", work / f"{recipe.name}-fresh"
+    train(model, sources, recipe, state, console)
+    exported, grids = narrowed(model, sources, recipe, state, console) if recipe.bits == 4 else (model, None)
+    export_checkpoint(
+        fresh, recipe.name, trunk, exported, tokenizer, side=recipe.image_px, encoder=encoder.revision,
+        precision="int4" if recipe.bits == 4 else "int8", grids=grids,
+    )  # fmt: skip
     numbers = examine(model, OnnxPredictor(open_checkpoint(fresh)), recipe, pools)
     print_numbers(numbers, console)
     refuse_if_flipped(numbers)
@@ -90,6 +97,14 @@ def build(recipe: Recipe, data: Path, out: Path, work: Path, console: Console, *
     gate.refuse(gate.judge(OnnxPredictor(open_checkpoint(fresh))))
     install(fresh, out, numbers)
     return numbers
+
+
+def narrowed(
+    model: EdgeModel, sources: Mapping[str, Source], recipe: Recipe, state: Path, console: Console
+) -> tuple[EdgeModel, Mapping[str, Grid]]:
+    """Return the trained model as it answers with weights of 4 bits, and the grids that these are on."""
+    plan = recipe.model_copy(update={"steps": recipe.narrow_steps, "limit_s": math.inf})
+    return narrow(model, sources, plan, state.with_suffix(".narrow.pt"), console)
 
 
 def begin_with(model: EdgeModel, start: Path) -> None:

@@ -135,8 +135,8 @@ class EdgeModel(VisitLearner):
         _, past = self.decoder(embeds[None], torch.arange(length), causal_bias(length, 0), self.decoder.empty_past())
         return past
 
-    def edge_logits(self, visit: Visit) -> torch.Tensor:
-        """Return the logits (n, E) of the trie's edges for every picture of a visit."""
+    def hidden(self, visit: Visit) -> torch.Tensor:
+        """Return the hidden states (n, N, D) at the trie's branching nodes for every picture of a visit."""
         past = self.prefix(visit.prompt, visit.vectors)
         tail = torch.cat([self.embedding[torch.from_numpy(ids)] for ids in (visit.prompt.tail_ids, visit.prompt.trie.tree_tokens)])
         # Without pictures all of a visit's answers are one: it is worked out once.
@@ -147,17 +147,16 @@ class EdgeModel(VisitLearner):
         positions, bias = frame_layout(visit.prompt.trie, trunk, len(visit.prompt.prefix_ids))
         hidden, _ = self.decoder(embeds, torch.from_numpy(positions), torch.from_numpy(bias), past)
         nodes = hidden[:, torch.from_numpy(visit.prompt.trie.nodes + trunk)]  # (n or 1, N, D)
-        logits = self.head(nodes, visit.prompt.trie)
-        return logits if visit.stride_16 is not None else logits.expand(len(visit.targets), -1)
+        return nodes if visit.stride_16 is not None else nodes.expand(len(visit.targets), -1, -1)
 
     def head(self, nodes: torch.Tensor, trie: LabelTrie) -> torch.Tensor:
         """(n, N, D) hidden states of the branching nodes -> (n, E) logits of their edges."""
         rows = self.embedding[torch.from_numpy(trie.edge_tokens)] * self.logit_scale.exp()
         return (nodes[:, torch.from_numpy(trie.edge_nodes)] * rows).sum(-1)
 
-    def log_posterior(self, visit: Visit) -> torch.Tensor:
-        """Return (n, K) log-probabilities of the labels: the daemon's own posterior, differentiable."""
+    def log_posterior(self, visit: Visit, hidden: torch.Tensor | None = None) -> torch.Tensor:
+        """Return (n, K) log-probabilities of the labels: the daemon's own posterior, differentiable; ``hidden`` where it is known."""
         trie = visit.prompt.trie
-        logits = self.edge_logits(visit)
+        logits = self.head(self.hidden(visit) if hidden is None else hidden, trie)  # (n, E)
         log_p = torch.cat([logits[:, torch.from_numpy(trie.edge_nodes == node)].log_softmax(-1) for node in range(len(trie.nodes))], -1)
         return log_p @ torch.from_numpy(trie.paths.T.astype(np.float32))

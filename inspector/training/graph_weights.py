@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from inspector.errors import CheckpointError
 from inspector.training.decoder import Decoder, DecoderShape
@@ -72,9 +72,15 @@ def _weights(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield (parameter name, value) of a graph."""
     graph = onnx.load(path).graph
     values = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
-    for node in graph.node:  # equal parameters are written once; the others point to them
-        if node.op_type == "Identity" and node.input[0] in values:
+    for node in graph.node:  # equal parameters are written once, the others point to them; narrow ones are expanded by two nodes
+        if any(name not in values for name in node.input):
+            continue
+        if node.op_type == "Identity":
             values[node.output[0]] = values[node.input[0]]
+        elif node.op_type == "Cast":
+            values[node.output[0]] = values[node.input[0]].astype(helper.tensor_dtype_to_np_dtype(node.attribute[0].i))
+        elif node.op_type == "Mul":
+            values[node.output[0]] = values[node.input[0]] * values[node.input[1]]
     for node in graph.node:
         module = ".".join(node.name.strip("/").split("/")[:-1])
         held = [values[name] for name in node.input if name in values]

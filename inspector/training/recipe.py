@@ -95,6 +95,8 @@ class Recipe(_Strict):
     foreign_reports: float = Field(
         0.0, ge=0, le=1, description="Share of visits with one or two notes about other machines among their reports, or alone."
     )
+    bits: Literal[4, 8] = Field(8, description="Bits of the exported weights; with 4 all parts become narrow, with 8 the matrices alone.")
+    narrow_steps: int = Field(0, ge=0, description="Steps in which the trained model learns to answer with 4 bits; 0: it is only rounded.")
     products: dict[str, ProductRecipe] = Field(min_length=1, description="The products.")
 
     @field_validator("swapped_reports")

@@ -10,6 +10,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 from inspector.core.frame import Frame
 from inspector.core.prediction import Prediction
 from inspector.pipeline import Pipeline
-from inspector.training.export import export_checkpoint, quantise_matrices, write_model_toml
+from inspector.training.export import TOKENIZER, export_checkpoint, write_model_toml
 from inspector.training.graph_weights import model_of
+from inspector.training.grids import Width
+from inspector.training.narrow_graph import narrow_matrices
 from inspector.training.rounding import halve, round_activations, round_convolutions, round_table
-from inspector.vlm.checkpoint import Checkpoint, open_checkpoint
+from inspector.vlm.checkpoint import PARTS, Checkpoint, open_checkpoint
 from inspector.vlm.onnx_predictor import OnnxPredictor
 from inspector.vlm.pixels import squared
 
@@ -59,7 +62,7 @@ class Size:
         return asdict(self)
 
 
-def variants(pixels: Sequence[NDArray[np.uint8]]) -> dict[tuple[str, str], tuple[tuple[str, ...], Change]]:
+def variants(checkpoint: Checkpoint, pixels: Sequence[NDArray[np.uint8]]) -> dict[tuple[str, str], tuple[tuple[str, ...], Change]]:
     """Return (part, precision) -> files that hold the part, and what makes it of a float32 checkpoint; ``pixels`` calibrate 8 bits."""
 
     def on(file: str, change: Callable[[Path], None]) -> tuple[tuple[str, ...], Change]:
@@ -77,7 +80,7 @@ def variants(pixels: Sequence[NDArray[np.uint8]]) -> dict[tuple[str, str], tuple
 
     tower = on("vision.onnx", lambda path: round_convolutions(path, "trunk", pixels))
     upper = on("vision.onnx", lambda path: round_convolutions(path, "upper", pixels))
-    merger, decoder = ({bits: on(file, lambda path, bits=bits: quantise_matrices(path, bits)) for bits in (8, 4)}  # type: ignore[misc]
+    merger, decoder = ({bits: on(file, lambda path, bits=bits: narrow_matrices(path, Width(bits, 32))) for bits in (8, 4)}  # type: ignore[misc]
                        for file in ("vision.onnx", "decoder.onnx"))  # fmt: skip
     return {
         ("everything", "float32"): all_of(),
@@ -92,10 +95,17 @@ def variants(pixels: Sequence[NDArray[np.uint8]]) -> dict[tuple[str, str], tuple
         ("decoder", "int4"): decoder[4],
         ("embedding", "int8"): table(8),
         ("embedding", "int4"): table(4),
-        ("merger, decoder", "int8 (as it ships)"): all_of(merger[8], decoder[8]),
+        ("merger, decoder", "int8"): all_of(merger[8], decoder[8]),
         ("everything", "int8"): all_of(merger[8], tower, upper, decoder[8], table(8)),
         ("everything", "int4, tower int8"): all_of(merger[4], tower, upper, decoder[4], table(4)),
+        ("everything", "as it ships"): (_FILES, partial(_as_shipped, checkpoint)),
     }
+
+
+def _as_shipped(checkpoint: Checkpoint, folder: Path) -> None:
+    """Put the checkpoint's own files into a folder."""
+    for part, file in checkpoint.files.items():
+        shutil.copy2(file, folder / _FILES[PARTS.index(part)])
 
 
 def measure_sizes(
@@ -109,7 +119,7 @@ def measure_sizes(
     )  # fmt: skip
     pixels = [squared(frame.image, checkpoint.image_px) for frame in frames[::3]]
     expected: list[Prediction] = []
-    for (part, precision), (files, change) in variants(pixels).items():
+    for (part, precision), (files, change) in variants(checkpoint, pixels).items():
         place = folder / "variant"
         shutil.copytree(source, place)
         saved = change(place)
@@ -168,4 +178,5 @@ OnnxPredictor(open_checkpoint(Path(sys.argv[1]))).image_slots([np.zeros((256, 25
 status = Path("/proc/self/status").read_text().splitlines()  # ru_maxrss would count the parent's memory, from before this began
 print(next(line.split()[1] for line in status if line.startswith("VmHWM:")))
 """
-_FILES = ("vision.onnx", "projector.onnx", "decoder.onnx", "embedding.npy", "tokenizer.json")
+_FILES = ("vision.onnx", "projector.onnx", "decoder.onnx", "embedding.npy", TOKENIZER)
+"""The files of a checkpoint, in the order of its parts."""

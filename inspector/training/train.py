@@ -83,7 +83,8 @@ def train(
             began_s = time.monotonic()
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * _rate(at.share(recipe))
-            loss = _step(model, list(_draw(sources, recipe, at)), optimiser, recipe, at)
+            visits = list(drawn_visits(sources, recipe, at.step, is_blind=at.share(recipe) < recipe.blind_start))
+            loss = _step(model, visits, optimiser, recipe, at)
             if check is not None and at.step % check.every == 0:
                 _look(check, model, at, console)
             at.spent_s += time.monotonic() - began_s
@@ -127,16 +128,16 @@ def _look(check: Check[LearnerT], model: LearnerT, at: _Progress, console: Conso
         at.best, at.score = {name: value.clone() for name, value in at.average.items()}, score
 
 
-def _draw(sources: Mapping[str, Source], recipe: Recipe, at: _Progress) -> Iterator[Any]:
+def drawn_visits(sources: Mapping[str, Source], recipe: Recipe, step: int, *, is_blind: bool = False) -> Iterator[Any]:
     """Yield the visits of one step; they depend on seed and step alone, so a resumed run draws the same.
 
-    While reports alone teach, a visit costs about one picture: a step gets as many visits as it would have pictures.
+    While reports alone teach (``is_blind``) a visit costs about one picture: a step gets as many visits as it would have pictures.
     """
-    rng = np.random.default_rng([recipe.seed, at.step])
+    rng = np.random.default_rng([recipe.seed, step])
     shares = np.array([source.share for source in sources.values()])
-    names, is_first = list(sources), at.share(recipe) < recipe.blind_start
-    for _ in range(recipe.visits * (recipe.visit_size if is_first else 1)):
-        blind = is_first or rng.random() < recipe.blind
+    names = list(sources)
+    for _ in range(recipe.visits * (recipe.visit_size if is_blind else 1)):
+        blind = is_blind or rng.random() < recipe.blind
         draw = rng.random()
         history: History = "none" if draw < recipe.without_reports else "true"
         if recipe.without_reports <= draw < recipe.without_reports + recipe.swapped_reports:

@@ -3,6 +3,7 @@
 ``open_checkpoint`` checks every hash before anything is loaded: a missing, truncated or altered file is refused by name.
 """
 
+import gzip
 import hashlib
 import tomllib
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from inspector.errors import CheckpointError
+from inspector.vlm.embedding import read_table
 
 FORMAT = 1
-"""Version of model.toml that this code reads."""
+"""Version of model.toml of a checkpoint whose embedding table is float16."""
+PACKED_FORMAT = 2
+"""Version of model.toml of a checkpoint whose embedding table is packed; programs that know version 1 alone refuse it by that."""
 PARTS = ("vision", "projector", "decoder", "embedding", "tokenizer")
 """Files that every edge checkpoint has."""
 
@@ -58,12 +62,12 @@ class Checkpoint:
 
     def tokenizer(self) -> Tokenizer:
         """Return the cut tokenizer."""
-        return Tokenizer.from_file(str(self.files["tokenizer"]))
+        stored = self.files["tokenizer"].read_bytes()
+        return Tokenizer.from_str((gzip.decompress(stored) if self.files["tokenizer"].suffix == ".gz" else stored).decode())
 
     def embedding(self) -> NDArray[np.float16]:
-        """Return the (V, D) float16 embedding table, mapped from the file."""
-        table: NDArray[np.float16] = np.load(self.files["embedding"], mmap_mode="r")
-        return table
+        """Return the (V, D) float16 embedding table."""
+        return read_table(self.files["embedding"], self.width)
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
@@ -130,6 +134,7 @@ def _read(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: there is no such model; set model.checkpoint to a folder below models/ or to a path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise CheckpointError(f"{path}: cannot be read as TOML: {error}") from error
-    if table.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: format {table.get('format')!r}, this version reads format {FORMAT}; update inspector or the model")
+    if table.get("format") not in {FORMAT, PACKED_FORMAT}:
+        known = f"this version reads formats {FORMAT} and {PACKED_FORMAT}"
+        raise CheckpointError(f"{path}: format {table.get('format')!r}, {known}; update inspector or the model")
     return table

@@ -10,6 +10,7 @@ import pytest
 
 from inspector.training.rounding import halve, round_activations, round_convolutions, round_table
 from inspector.training.size_table import variants
+from inspector.vlm.checkpoint import open_checkpoint
 from inspector.vlm.graph_output import PATCHES, with_output
 from inspector.vlm.pixels import squared
 from tests.conftest import Tiny
@@ -74,7 +75,7 @@ def test_a_rounded_table_has_few_levels_a_row_and_keeps_its_shape(folder: Path, 
     assert saved == before.size * bits // 8 + 2 * len(before)
 
 
-def test_the_table_has_every_part_and_begins_with_what_it_is_measured_against() -> None:
-    lines = list(variants([]))
+def test_the_table_has_every_part_and_begins_with_what_it_is_measured_against(tiny: Tiny) -> None:
+    lines = list(variants(open_checkpoint(tiny.folder), []))
     assert lines[0] == ("everything", "float32")
     assert {part for part, _ in lines} >= {"vision", "tower, blocks 0-10", "tower, blocks 11-15", "merger", "decoder", "embedding"}

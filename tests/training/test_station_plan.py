@@ -66,5 +66,5 @@ def test_bfloat16_is_chosen_by_the_processor_alone(monkeypatch: pytest.MonkeyPat
 
 
 def test_learning_gets_what_is_left_of_the_time() -> None:
-    assert left_for_learning_s(Wish(minutes=15), 200.0, 100) == pytest.approx(900 - 200 - 45 - 15)
+    assert left_for_learning_s(Wish(minutes=15), 200.0, 100) == pytest.approx(900 - 200 - 108 - 45 - 15)
     assert left_for_learning_s(Wish(minutes=1), 500.0, 1000) == 30.0

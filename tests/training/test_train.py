@@ -13,7 +13,7 @@ from inspector.errors import CheckpointError
 from inspector.training.dataset import Picture
 from inspector.training.edge_model import EdgeModel, Visit
 from inspector.training.recipe import ProductRecipe, Recipe
-from inspector.training.train import Check, Source, _draw, _Progress, _rate, train
+from inspector.training.train import Check, Source, _rate, drawn_visits, train
 from inspector.training.visits import History, LotVisits, Pool, Visits
 from inspector.vlm.prompt import build_prompt
 from tests.conftest import Tiny, tiny_model
@@ -114,15 +114,15 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny: Tiny, pool: Pool, console:
 
 
 def test_the_visits_of_a_step_depend_on_seed_and_step_alone(pool: Pool) -> None:
-    one, other = (list(_draw(sources(pool), recipe(), _Progress(3))) for _ in range(2))
+    one, other = (list(drawn_visits(sources(pool), recipe(), 3)) for _ in range(2))
     assert all(torch.equal(a.targets, b.targets) and torch.equal(a.vectors, b.vectors) for a, b in zip(one, other, strict=True))
-    different = list(_draw(sources(pool), recipe(seed=9), _Progress(3)))
+    different = list(drawn_visits(sources(pool), recipe(seed=9), 3))
     assert any(not torch.equal(a.targets, b.targets) for a, b in zip(one, different, strict=True))
 
 
 def test_first_steps_of_reports_alone_see_as_many_visits_as_others_see_pictures(pool: Pool) -> None:
-    plan = recipe(steps=100, visits=3, visit_size=5, blind_start=0.2, blind=0.0)
-    first, later = (list(_draw(sources(pool), plan, _Progress(step))) for step in (19, 20))
+    plan = recipe(visits=3, visit_size=5, blind=0.0)
+    first, later = (list(drawn_visits(sources(pool), plan, 7, is_blind=is_blind)) for is_blind in (True, False))
     assert len(first) == 15
     assert all(visit.stride_16 is None for visit in first)
     assert len(later) == 3
@@ -142,7 +142,7 @@ def test_products_get_their_share_of_the_visits(pool: Pool) -> None:
 
     shares = {"a": Source(Counted("a"), 0.75), "b": Source(Counted("b"), 0.25)}
     for step in range(150):
-        list(_draw(shares, recipe(blind_start=0.0), _Progress(step)))
+        list(drawn_visits(shares, recipe(), step))
     assert drawn["a"] + drawn["b"] == 300
     assert 190 < drawn["a"] < 260
 

@@ -26,6 +26,8 @@ _EPOCHS, _LEAST_STEPS = 40, 400
 """Passes over the pictures at most, and optimiser steps that even few pictures get."""
 _END_S, _JUDGED_S = 45.0, 0.15
 """What export and parity gate take, and what judging a picture at the end takes, seconds."""
+_NARROWING, _NARROWING_FROM = 0.12, 5.0
+"""Share of the wish in which the model learns to answer with 4 bits, and the minutes from which on that is tried."""
 LEAST_S = 30.0
 """What learning gets at least, seconds."""
 _FEATURES = 272
@@ -127,4 +129,9 @@ def seeing_share(recipe: Recipe) -> float:
 
 def left_for_learning_s(wish: Wish, spent_s: float, checked: int) -> float:
     """Return the seconds for learning: what is left of the wish after ``spent_s``, without what the end takes with ``checked`` pictures."""
-    return max(60.0 * wish.minutes - spent_s - _END_S - _JUDGED_S * checked, LEAST_S)
+    return max(60.0 * wish.minutes - spent_s - narrowing_s(wish) - _END_S - _JUDGED_S * checked, LEAST_S)
+
+
+def narrowing_s(wish: Wish) -> float:
+    """Return the seconds in which the model learns to answer with weights of few bits; in a short run it does not."""
+    return _NARROWING * 60.0 * wish.minutes if wish.minutes >= _NARROWING_FROM else 0.0
