@@ -29,13 +29,15 @@ from inspector.training.decoder import decoder_from_llama
 from inspector.training.edge_model import EdgeModel
 from inspector.training.evaluate import Agreement, agreement, context_of, histories, judge_onnx, judge_torch, score
 from inspector.training.export import export_checkpoint
+from inspector.training.foreign_notes import training_notes
 from inspector.training.freeze import Candidate, freeze
 from inspector.training.language_model import load_language_model, load_tokenizer
 from inspector.training.phrasing import phrasings
 from inspector.training.recipe import ProductRecipe, Recipe
+from inspector.training.recipe_visits import visits_of
 from inspector.training.tower import Trunk, load_tower
 from inspector.training.train import Source, train
-from inspector.training.visits import LOT_CONCENTRATION, Pool, last_reports, visits_of
+from inspector.training.visits import LOT_CONCENTRATION, Pool, last_reports
 from inspector.vlm.checkpoint import PARTS, open_checkpoint
 from inspector.vlm.encoder import SentenceTransformerEncoder
 from inspector.vlm.frozen_set import FOLDER
@@ -136,13 +138,15 @@ def pools_of(  # noqa: PLR0913, PLR0917 - what is learnt from, what reads it, an
     """Return the pictures to learn from and those to check with, everything precomputed; ``known`` gives their history."""
     labels = product.label_set()
     prompts = [build_prompt(tokenizer, product.description, labels, count) for count in range(recipe.max_reports + 1)]
+    notes = encode(training_notes()) if recipe.foreign_reports else None
 
     def pool(chosen: list[Picture], copies: int) -> Pool:
         seen = trunk_features(
             None if recipe.deep else trunk, chosen, recipe.image_px, product.augmentation(), copies, recipe.seed, work,
             half=recipe.half, console=console,
         )  # fmt: skip
-        return Pool(labels, chosen, seen, prompts, report_vectors(product.history, chosen, known, recipe.seed, encode, labels.good))
+        vectors = report_vectors(product.history, chosen, known, recipe.seed, encode, labels.good)
+        return Pool(labels, chosen, seen, prompts, vectors, notes=notes)
 
     return Pools(pool(sides[0], recipe.copies), pool(sides[1], 1))
 

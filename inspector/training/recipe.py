@@ -92,6 +92,9 @@ class Recipe(_Strict):
     blind: float = Field(0.1, ge=0, lt=1, description="Share of later visits without pictures.")
     without_reports: float = Field(0.25, ge=0, lt=1, description="Share of visits without reports.")
     swapped_reports: float = Field(0.2, ge=0, lt=1, validate_default=True, description="Share of visits with another lot's reports.")
+    foreign_reports: float = Field(
+        0.0, ge=0, le=1, description="Share of visits with one or two notes about other machines among their reports, or alone."
+    )
     products: dict[str, ProductRecipe] = Field(min_length=1, description="The products.")
 
     @field_validator("swapped_reports")

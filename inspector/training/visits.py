@@ -6,7 +6,7 @@ pictures and the reports (always about *other* training pictures) are drawn from
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from inspector.core.label import LabelSet
 from inspector.training.dataset import Picture
 from inspector.training.edge_model import Visit
-from inspector.training.recipe import ProductRecipe, Recipe
 from inspector.training.tower import Trunk
 from inspector.vlm.prompt import Prompt
 
@@ -89,6 +88,8 @@ class Pool:
     """Both parameters of the Beta distribution by which two pictures' features are mixed (mixup, arXiv 1710.09412); 0 never mixes."""
     beliefs: NDArray[np.float32] | None = None
     """(n, K) probabilities that a teacher gave the labels; None where the pictures are labelled."""
+    notes: NDArray[np.float32] | None = None
+    """(m, 384) vectors of notes about other machines, or None where none are mixed in."""
 
     @property
     def most_reports(self) -> int:
@@ -235,15 +236,6 @@ class PositionVisits(Generic[VisitT]):
         most = self.pool.most_reports
         told = group[max(cut - int(rng.integers(1, most + 1)), 0) : cut] if most else group[:0]
         return self.pool.visit(members, told, rng, blind=blind and len(told) > 0)
-
-
-def visits_of(product: ProductRecipe, recipe: Recipe, pool: Pool) -> Visits[Visit]:
-    """Return the source of a product's visits that a recipe asks for."""
-    learnt = replace(pool, dropout=recipe.dropout, mixing=recipe.mixing)
-    if product.has_times:
-        return PositionVisits(learnt)
-    swapped = recipe.swapped_reports and recipe.swapped_reports / (1 - recipe.without_reports)
-    return LotVisits(learnt, even_groups=recipe.even_groups, swapped=swapped)
 
 
 def _by_label(targets: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -15,7 +15,7 @@ from inspector.vlm.full_checkpoint import FullCheckpoint
 from inspector.vlm.full_loading import choose_device, free_bytes
 from inspector.vlm.memory_plan import gigabytes, picture_patches, plan_memory
 
-EDGE_ONLY = {"image_px", "layers", "merges", "deep", "half", "dropout", "mixing", "limit_s"}
+EDGE_ONLY = {"image_px", "layers", "merges", "deep", "half", "dropout", "mixing", "limit_s", "foreign_reports"}
 """Fields of a recipe that mean nothing here."""
 _EPOCHS, _LEAST_STEPS = 20, 200
 VISIT = 4

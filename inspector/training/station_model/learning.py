@@ -17,9 +17,10 @@ from inspector.training.evaluate import Score, score
 from inspector.training.picture import Picture
 from inspector.training.plain_classifier import PlainClassifier, TaughtVisits
 from inspector.training.recipe import Recipe
+from inspector.training.recipe_visits import visits_of
 from inspector.training.tower import Trunk
 from inspector.training.train import Check, Source, train
-from inspector.training.visits import LotVisits, Pool, Visits, visits_of
+from inspector.training.visits import LotVisits, Pool, Visits
 from inspector.vlm.checkpoint import Checkpoint
 
 MOST_CHECKED = 400
