@@ -1,16 +1,17 @@
-"""What a verdict looked at: attention weights from the verdict token to picture, reports and words.
+"""What a verdict looked at: what the verdict token's attention mixed in from picture, reports and words, and which way that pulled.
 
-The deployed decoder is fused and gives no weights away, so they come from its torch copy (``graph_weights``), which is held against the
-deployed answer in every trace. The verdict token is the prompt's last one: the label's first token is read from it. A weight says what was
-mixed in, not what the answer would have been without it (Jain and Wallace 2019, arXiv 1902.10186).
+The deployed decoder is fused and gives nothing away, so all of it comes from its torch copy (``graph_weights``), which is held against the
+deployed answer in every trace. The verdict token is the prompt's last one: the label's first token is read from it. Shares and pulls are
+those of ``attention_parts``. Neither is what the answer would have been without it (Jain and Wallace 2019, arXiv 1902.10186).
 
 A full MiniCPM-V is traced in ``full_trace``. L layers, H heads, P prefix positions, T positions of a frame, R report slots, I image slots.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from inspector.core.context import Context
 from inspector.core.frame import Image
 from inspector.core.prediction import Prediction
 from inspector.pipeline import Predictor
+from inspector.training.attention_parts import LayerRead, Parts, log_odds, parts_of
 from inspector.training.decoder import Layer
 from inspector.training.edge_model import Visit
 from inspector.training.graph_weights import model_of
@@ -35,8 +37,8 @@ _Inputs = tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor], torch.Tensor, t
 class Trace:
     """What one region's verdict looked at."""
 
-    weights: NDArray[np.float32]
-    """(L, H, P + T) attention weights of the verdict token; each row sums to 1."""
+    parts: Parts
+    """What each of L layers mixed into the verdict token from each of P + T positions, and which way it pulled."""
     layers: tuple[int, ...]
     """(L,) numbers of the layers that have weights, from 0."""
     of_layers: int
@@ -53,26 +55,47 @@ class Trace:
     """Largest difference between the posterior of the traced pass and the deployed one, 0..1."""
 
     @property
-    def mean(self) -> NDArray[np.float32]:
-        """(P + T,) weights, mean over layers and heads; they sum to 1."""
-        mean: NDArray[np.float32] = self.weights.mean((0, 1))
+    def share(self) -> NDArray[np.float32]:
+        """(P + T,) share of each position in what was mixed in, mean over layers; they sum to 1."""
+        mean: NDArray[np.float32] = self.parts.mixed.mean(0)
+        return mean
+
+    @property
+    def pull(self) -> NDArray[np.float32]:
+        """(P + T,) pull of each position, sum over layers and heads."""
+        total: NDArray[np.float32] = self.parts.pulls.sum((0, 1))
+        return total
+
+    @property
+    def weight(self) -> NDArray[np.float32]:
+        """(P + T,) attention weight of each position, mean over layers and heads; they sum to 1."""
+        mean: NDArray[np.float32] = self.parts.weights.mean((0, 1))
         return mean
 
     @property
     def reports(self) -> NDArray[np.float32]:
         """(R,) share of each report."""
-        return self.mean[self.reports_at]
+        return self.share[self.reports_at]
+
+    @property
+    def report_pulls(self) -> NDArray[np.float32]:
+        """(R,) pull of each report."""
+        return self.pull[self.reports_at]
 
     @property
     def picture(self) -> NDArray[np.float32]:
         """(rows, columns) share of each place in the picture."""
-        return laid_out(self.mean[self.picture_at], self.tiles)
+        return laid_out(self.share[self.picture_at], self.tiles)
 
     @property
     def shares(self) -> dict[str, float]:
         """Shares of picture, reports and words; they sum to 1."""
-        rows = self.by_layer()
-        return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        return self._by_kind(self.share)
+
+    @property
+    def pulls_by_kind(self) -> dict[str, float]:
+        """Pulls of picture, reports and words."""
+        return self._by_kind(self.pull)
 
     @property
     def layers_in_words(self) -> str:
@@ -86,10 +109,13 @@ class Trace:
         )
 
     def by_layer(self) -> list[dict[str, float]]:
-        """Return for each layer the shares of picture, reports and words, mean over heads."""
-        mean = self.weights.mean(1)  # (L, P + T)
-        shares = [("picture", self.picture_at), ("reports", self.reports_at), ("words", np.array(sorted(self.words), np.int64))]
-        return [{name: float(row[at].sum()) for name, at in shares} for row in mean]
+        """Return for each layer the shares of picture, reports and words."""
+        return [self._by_kind(row) for row in self.parts.mixed]
+
+    def _by_kind(self, row: NDArray[np.float32]) -> dict[str, float]:
+        """Return the sums of (P + T,) numbers over picture, reports and words."""
+        at = {"picture": self.picture_at, "reports": self.reports_at, "words": np.array(sorted(self.words), np.int64)}
+        return {name: float(row[places].sum()) for name, places in at.items()}
 
 
 class Tracing(Protocol):
@@ -122,45 +148,85 @@ class Tracer:
     def __init__(self, checkpoint: Checkpoint) -> None:
         """Bring the graphs back to torch. Raises ``CheckpointError`` if they are not those of inspector-edge."""
         self._trunk, self._model = model_of(checkpoint)
+        self._model.requires_grad_(requires_grad=False)
         self._tokenizer, self._side = checkpoint.tokenizer(), checkpoint.image_px
 
     def trace(self, image: Image, context: Context, prediction: Prediction) -> Trace:
         """Return what the verdict on a region looked at; ``prediction`` is what the deployed graphs said of it."""
         prompt = build_prompt(self._tokenizer, context.description, context.labels, len(context.reports))
-        heard: list[tuple[Layer, _Inputs]] = []
-        hooks = [
-            layer.register_forward_pre_hook(lambda module, given: heard.append((module, given))) for layer in self._model.decoder.layers
-        ]
-        try:
-            with torch.inference_mode():
-                stride_16 = self._trunk(torch.from_numpy(squared(image, self._side))[None])
-                vectors = torch.from_numpy(np.array(context.vectors, np.float32))
-                posterior = self._model.log_posterior(Visit(prompt, vectors, stride_16, torch.zeros(1, dtype=torch.long))).exp()[0].numpy()
-                frame = heard[-len(hooks) :]  # the prefix was run before
-                weights = np.stack([_of_token(layer, given, prompt) for layer, given in frame])
-        finally:
-            for hook in hooks:
-                hook.remove()
-        prefix, slots = len(prompt.prefix_ids), weights.shape[-1] - len(prompt.prefix_ids) - len(prompt.tail_ids)
+        with torch.no_grad():
+            slots = self._trunk(torch.from_numpy(squared(image, self._side))[None])
+        vectors = torch.from_numpy(np.array(context.vectors, np.float32))
+        with self._listening() as heard, torch.enable_grad():
+            log_p = self._model.log_posterior(Visit(prompt, vectors, slots, torch.zeros(1, dtype=torch.long)))[0]  # (K,)
+            reads = self._reads(heard, log_p, prompt, context.labels.names.index(prediction.label))
+        tree = len(prompt.trie.tree_tokens)
+        positions = reads[0].weights.shape[-1] - tree
+        prefix = len(prompt.prefix_ids)
+        behind = positions - len(prompt.tail_ids)  # where the words behind the picture begin
         words = {at: prompt.prefix_ids[at] for at in range(prefix) if at not in prompt.slots}
-        words |= {prefix + slots + at: token for at, token in enumerate(prompt.tail_ids)}
-        side = math.isqrt(slots)
+        words |= {behind + at: token for at, token in enumerate(prompt.tail_ids)}
+        side = math.isqrt(behind - prefix)
+        posterior = log_p.detach().exp().numpy()
         return Trace(
-            weights,
-            tuple(range(len(weights))),
-            len(weights),
+            parts_of(reads, positions),
+            tuple(range(len(reads))),
+            len(reads),
             prompt.slots,
-            np.arange(prefix, prefix + slots),
+            np.arange(prefix, behind),
             (Tile(side, side),),
             {at: self._tokenizer.decode([int(token)]) for at, token in words.items()},
             float(np.abs(posterior - np.array([prediction.scores[name] for name in context.labels.names])).max()),
         )
 
+    @contextmanager
+    def _listening(self) -> Iterator["_Heard"]:
+        """Hear what goes into each layer and into its output matrix, and let gradients reach the latter."""
+        heard = _Heard([], [])
+        hooks = []
+        for module in self._model.decoder.layers:
+            layer = cast("Layer", module)
+            hooks.append(layer.register_forward_pre_hook(lambda module, given: heard.layers.append((cast("Layer", module), given))))
+            hooks.append(layer.o.register_forward_pre_hook(lambda _, given: heard.handed.append(_leaf(given[0]))))
+        try:
+            yield heard
+        finally:
+            for hook in hooks:
+                hook.remove()
 
-def _of_token(layer: Layer, given: _Inputs, prompt: Prompt) -> NDArray[np.float32]:
-    """Return (H, P + T) weights of the verdict token in one layer, without the label tree behind it."""
-    x, rotary, bias, past = given
-    tree = len(prompt.trie.tree_tokens)
-    weights = layer.attention(x, rotary, bias, past)[0].view(layer.shape.heads, x.shape[1], -1)  # (H, T + tree, P + T + tree)
-    found: NDArray[np.float32] = weights[:, x.shape[1] - tree - 1, : weights.shape[-1] - tree].numpy()
-    return found
+    def _reads(self, heard: "_Heard", log_p: torch.Tensor, prompt: Prompt, label: int) -> list[LayerRead]:
+        """Return what each layer read in the pass of the frame, the last one that was heard."""
+        count, tree = len(self._model.decoder.layers), len(prompt.trie.tree_tokens)
+        handed = heard.handed[-count:]
+        gradients = [torch.zeros_like(one) for one in handed]
+        if len(log_p) > 1:
+            gradients = list(torch.autograd.grad(log_odds(log_p, label), handed))
+        found = []
+        with torch.no_grad():
+            for (layer, given), gradient in zip(heard.layers[-count:], gradients, strict=True):
+                shape, (x, *_) = layer.shape, given
+                weights, values, _ = layer.attention(*given)
+                found.append(
+                    LayerRead(
+                        weights.view(shape.heads, x.shape[1], -1)[:, -1 - tree :],
+                        values[0].repeat_interleave(shape.heads // shape.kv_heads, 0),
+                        layer.o.weight.view(shape.width, shape.heads, shape.head_width),
+                        gradient[0, -1 - tree :].view(1 + tree, shape.heads, shape.head_width),
+                    )
+                )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What was heard, call by call."""
+
+    layers: list[tuple[Layer, _Inputs]]
+    """A layer and what went into it."""
+    handed: list[torch.Tensor]
+    """(1, T, H * d) what the heads handed to the output matrix."""
+
+
+def _leaf(given: torch.Tensor) -> torch.Tensor:
+    """Let gradients reach a tensor; where none came in before, they begin here."""
+    return given if given.requires_grad else given.requires_grad_()

@@ -1,8 +1,13 @@
 """The trace of a full MiniCPM-V on tiny models of the true classes: weights of a plain pass through transformers' own forward."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from transformers.models.qwen3_5 import modeling_qwen3_5
 
 from inspector.training.full_trace import FullTracer
 from inspector.training.picture_share import Tile, laid_out
@@ -53,19 +58,93 @@ def plain_weights(predictor: TorchPredictor, region: TracedRegion) -> torch.Tens
 
 
 def test_weights_are_those_of_a_plain_pass_and_every_row_sums_to_one(predictor: TorchPredictor, traced: TracedRegion) -> None:
-    assert traced.trace.weights[-1] == pytest.approx(plain_weights(predictor, traced).numpy(), abs=1e-5)
-    assert traced.trace.weights.sum(-1) == pytest.approx(1.0, abs=1e-5)
+    assert traced.trace.parts.weights[-1] == pytest.approx(plain_weights(predictor, traced).numpy(), abs=1e-5)
+    for rows in (traced.trace.parts.weights, traced.trace.parts.mixed, traced.trace.parts.mixed_by_head):
+        assert rows.sum(-1) == pytest.approx(1.0, abs=1e-5)
     assert traced.trace.difference < 1e-5
 
 
+def whole_pass(predictor: TorchPredictor, region: TracedRegion, place: tuple[int, int], factor: float) -> tuple[float, torch.Tensor]:
+    """Return the verdict's log-odds with ``factor`` times more of what one head takes from one position, and (D,) what that adds.
+
+    It is added at the prompt's last token and at the label's tokens, to what the head hands to the output matrix.
+    """
+    head, position = place
+    attention = predictor.model.model.language_model.layers[3].self_attn
+    d, group = attention.head_dim, head // attention.num_key_value_groups
+    tracer, prompt = FullTracer(predictor), predictor.prompt(region.context)
+    frame = predictor.processor.frame(region.image, prompt.tail)
+    first = len(prompt.prefix_ids) + len(frame.ids) - 1
+    added = torch.zeros(predictor.model.config.text_config.hidden_size)
+
+    def more(given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
+        asked = heard[3].parts["asked"][0]
+        gates = asked.view(len(asked), -1, 2 * d)[..., d:].sigmoid()
+        scores = kept["q"][head] @ kept["k"][group].T * attention.scaling  # (N, N), after rotary positions
+        weights = scores.masked_fill(torch.ones_like(scores, dtype=torch.bool).triu(1), -torch.inf).softmax(-1)
+        changed = given[0].clone()
+        changed[0, first:, head * d : head * d + d] += (
+            factor * weights[first:, position, None] * kept["v"][group, position] * gates[first:, head]
+        )
+        added.copy_(torch.nn.functional.linear((changed - given[0])[0, first].detach(), attention.o_proj.weight))
+        return (changed,)
+
+    kept: dict[str, torch.Tensor] = {}
+    with tracer._listening() as heard, keeping(kept):
+        hook = attention.o_proj.register_forward_pre_hook(lambda _, given: more(given))
+        try:
+            odds, _ = tracer._label_odds(prompt, frame, region.context, region.prediction.label)
+        finally:
+            hook.remove()
+    return float(odds.detach()), added
+
+
+@contextmanager
+def keeping(kept: dict[str, torch.Tensor]) -> Iterator[None]:
+    """Keep queries, keys and values behind their rotary positions, as the last layer of full attention computes them."""
+    before = modeling_qwen3_5.eager_attention_forward
+
+    def told(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *more: Any, **named: Any) -> Any:
+        kept.update(q=query[0].detach(), k=key[0].detach(), v=value[0].detach())
+        return before(module, query, key, value, *more, **named)
+
+    modeling_qwen3_5.eager_attention_forward = told
+    try:
+        yield
+    finally:
+        modeling_qwen3_5.eager_attention_forward = before
+
+
+def test_a_pull_is_how_far_the_log_odds_move_with_its_part_and_a_share_how_long_that_is(
+    predictor: TorchPredictor, traced: TracedRegion
+) -> None:
+    parts = traced.trace.parts
+    heads, length = parts.pulls.shape[1:]
+    largest, rng = float(np.abs(parts.pulls).max()), np.random.default_rng(3)
+    assert largest > 0
+    lengths = []
+    strongest = np.unravel_index(np.argsort(-np.abs(parts.pulls[0]), axis=None)[:3], parts.pulls.shape[1:])
+    for place in [*zip(*strongest, strict=True), *zip(rng.integers(heads, size=5), rng.integers(length, size=5), strict=True)]:
+        at = (int(place[0]), int(place[1]))
+        up, added = whole_pass(predictor, traced, at, 0.1)
+        down, _ = whole_pass(predictor, traced, at, -0.1)
+        assert float(parts.pulls[0][at]) == pytest.approx((up - down) / 0.2, rel=0.02, abs=0.01 * largest), at
+        lengths.append((at, float(added.norm())))
+    for (head, position), long in lengths:  # of one head: shares are to one another as lengths are
+        twin = next((one for one in lengths if one[0][0] == head and one[0][1] != position), None)
+        if twin is not None:
+            ratio = parts.mixed_by_head[0, head, position] / parts.mixed_by_head[0, head, twin[0][1]]
+            assert float(ratio) == pytest.approx(long / twin[1], rel=1e-2)
+
+
 def test_only_layers_of_full_attention_are_shown_and_that_is_said(traced: TracedRegion) -> None:
-    assert (traced.trace.layers, traced.trace.of_layers, len(traced.trace.weights)) == ((3,), 4, 1)
+    assert (traced.trace.layers, traced.trace.of_layers, len(traced.trace.parts.weights)) == ((3,), 4, 1)
     assert traced.trace.layers_in_words.startswith("1 of 4 (numbers 3): the others are linear attention")
 
 
 def test_every_position_is_a_word_a_report_or_a_part_of_the_picture(traced: TracedRegion) -> None:
     trace: Trace = traced.trace
-    assert sorted([*trace.words, *trace.reports_at.tolist(), *trace.picture_at.tolist()]) == list(range(trace.weights.shape[-1]))
+    assert sorted([*trace.words, *trace.reports_at.tolist(), *trace.picture_at.tolist()]) == list(range(trace.parts.weights.shape[-1]))
     assert len(trace.reports) == 2
     assert sum(trace.shares.values()) == pytest.approx(1.0, abs=1e-5)
     assert "".join(text for _, text in sorted(trace.words.items())).endswith("Verdict:")
