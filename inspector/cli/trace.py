@@ -174,6 +174,7 @@ def _taken(region: "TracedRegion") -> "Table":
     words = sorted(((float(trace.share[at]), float(trace.pull[at]), text) for at, text in trace.words.items()), reverse=True)
     for share, pull, text in words[:_WORDS_SHOWN]:
         table.add_row(f"{share:.3f}", f"{pull:+.3f}", "word", escape(repr(text)))
+    table.caption = trace.odds_in_words
     return table
 
 

@@ -52,7 +52,7 @@ class Attention:
     layers: Mapping[str, Mapping[str, float]]
     """Shares by number of the layer."""
     pulls: Mapping[str, float]
-    """What each of ``SHARES`` did to the log-odds of the label, to first order; below 0 it spoke against it."""
+    """What each of ``SHARES`` did to the log-odds of the label; below 0 it spoke against it."""
     report_pulls: Mapping[str, float]
     """The same of each report by its id."""
 

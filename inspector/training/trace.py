@@ -21,9 +21,9 @@ from inspector.core.context import Context
 from inspector.core.frame import Image
 from inspector.core.prediction import Prediction
 from inspector.pipeline import Predictor
-from inspector.training.attention_parts import LayerRead, Parts, log_odds, parts_of
-from inspector.training.decoder import Layer
-from inspector.training.edge_model import Visit
+from inspector.training.attention_parts import SCAN, LayerRead, Parts, let_through, log_odds, parts_of, way
+from inspector.training.decoder import Layer, causal_bias
+from inspector.training.edge_model import along_paths
 from inspector.training.graph_weights import model_of
 from inspector.training.picture_share import Tile, laid_out
 from inspector.vlm.checkpoint import Checkpoint
@@ -39,6 +39,8 @@ class Trace:
 
     parts: Parts
     """What each of L layers mixed into the verdict token from each of P + T positions, and which way it pulled."""
+    odds: tuple[float, float]
+    """The log-odds of the verdict's label had its token read nothing in these layers, and as it did; all pulls sum to the difference."""
     layers: tuple[int, ...]
     """(L,) numbers of the layers that have weights, from 0."""
     of_layers: int
@@ -98,6 +100,12 @@ class Trace:
         return self._by_kind(self.pull)
 
     @property
+    def odds_in_words(self) -> str:
+        """What reading did to the log-odds of the verdict's label."""
+        nothing, everything = self.odds
+        return f"log-odds of the label: {nothing:+.2f} if its token read nothing here, {everything:+.2f} as it did"
+
+    @property
     def layers_in_words(self) -> str:
         """Which layers are shown, and why not all."""
         if len(self.layers) == self.of_layers:
@@ -155,78 +163,91 @@ class Tracer:
         """Return what the verdict on a region looked at; ``prediction`` is what the deployed graphs said of it."""
         prompt = build_prompt(self._tokenizer, context.description, context.labels, len(context.reports))
         with torch.no_grad():
-            slots = self._trunk(torch.from_numpy(squared(image, self._side))[None])
-        vectors = torch.from_numpy(np.array(context.vectors, np.float32))
-        with self._listening() as heard, torch.enable_grad():
-            log_p = self._model.log_posterior(Visit(prompt, vectors, slots, torch.zeros(1, dtype=torch.long)))[0]  # (K,)
-            reads = self._reads(heard, log_p, prompt, context.labels.names.index(prediction.label))
-        tree = len(prompt.trie.tree_tokens)
-        positions = reads[0].weights.shape[-1] - tree
-        prefix = len(prompt.prefix_ids)
-        behind = positions - len(prompt.tail_ids)  # where the words behind the picture begin
+            slots = self._model.image_slots(self._trunk(torch.from_numpy(squared(image, self._side))[None]))  # (1, I, D)
+            past = self._past(prompt, torch.from_numpy(np.array(context.vectors, np.float32)), slots)
+        label = context.labels.names.index(prediction.label)
+        with torch.no_grad():
+            scanned, _, _ = self._read(prompt, past, label, SCAN)
+        factors, along = way(scanned)
+        odds, reads, posterior = self._read(prompt, past, label, factors)
+        prefix, behind = len(prompt.prefix_ids), len(prompt.prefix_ids) + slots.shape[1]  # where the picture begins and ends
         words = {at: prompt.prefix_ids[at] for at in range(prefix) if at not in prompt.slots}
         words |= {behind + at: token for at, token in enumerate(prompt.tail_ids)}
         side = math.isqrt(behind - prefix)
-        posterior = log_p.detach().exp().numpy()
         return Trace(
-            parts_of(reads, positions),
-            tuple(range(len(reads))),
-            len(reads),
-            prompt.slots,
-            np.arange(prefix, behind),
-            (Tile(side, side),),
-            {at: self._tokenizer.decode([int(token)]) for at, token in words.items()},
-            float(np.abs(posterior - np.array([prediction.scores[name] for name in context.labels.names])).max()),
+            parts=parts_of(reads, along, behind + len(prompt.tail_ids)),
+            odds=(float(odds[0]), float(odds[-1])),
+            layers=tuple(range(len(reads))),
+            of_layers=len(reads),
+            reports_at=prompt.slots,
+            picture_at=np.arange(prefix, behind),
+            tiles=(Tile(side, side),),
+            words={at: self._tokenizer.decode([int(token)]) for at, token in words.items()},
+            difference=float(np.abs(posterior - np.array([prediction.scores[name] for name in context.labels.names])).max()),
         )
 
+    def _past(self, prompt: Prompt, vectors: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+        """Return keys and values (L, 2, 1, G, P + T - 1, d) of everything before the verdict token: it does not hang on what that reads."""
+        past = self._model.prefix(prompt, vectors)
+        embeds = torch.cat([slots, self._model.embedding[torch.from_numpy(prompt.tail_ids[:-1])][None]], 1)
+        prefix, length = past.shape[-2], embeds.shape[1]
+        _, present = self._model.decoder(embeds, torch.arange(prefix, prefix + length), causal_bias(length, prefix), past)
+        return torch.cat([past, present], -2)
+
+    def _read(
+        self, prompt: Prompt, past: torch.Tensor, label: int, factors: torch.Tensor
+    ) -> tuple[torch.Tensor, list[LayerRead], NDArray[np.float32]]:
+        """Return (S,) log-odds of a label on the way, what each layer read and the (K,) posterior at its end.
+
+        Without gradients nothing is said of the layers.
+        """
+        with_gradients = torch.is_grad_enabled()
+        verdict = self._model.embedding[torch.from_numpy(prompt.tail_ids[-1:])].expand(len(factors), -1, -1)  # (S, 1, D)
+        with self._listening(factors) as heard:
+            log_p = along_paths(prompt.trie, self._model.read(prompt.trie, past, verdict))  # (S, K)
+        if log_p.shape[1] > 1:
+            odds = torch.stack([log_odds(row, label) for row in log_p])  # (S,)
+        else:  # a single label is certain, whatever is read
+            odds = torch.zeros(len(factors)) + sum(one.sum() * 0 for one in heard.handed)
+        reads = []
+        if with_gradients:
+            gradients = torch.autograd.grad(odds.sum(), heard.handed)
+            with torch.no_grad():
+                reads = [_read_of(*one, gradient) for one, gradient in zip(heard.layers, gradients, strict=True)]
+        return odds.detach(), reads, log_p[-1].detach().exp().numpy()
+
     @contextmanager
-    def _listening(self) -> Iterator["_Heard"]:
-        """Hear what goes into each layer and into its output matrix, and let gradients reach the latter."""
-        heard = _Heard([], [])
-        hooks = []
+    def _listening(self, factors: torch.Tensor) -> Iterator["_Heard"]:
+        """Let through ``factors`` (S,) of what is read, sequence by sequence, and hear it."""
+        heard, hooks = _Heard([], []), []
         for module in self._model.decoder.layers:
             layer = cast("Layer", module)
             hooks.append(layer.register_forward_pre_hook(lambda module, given: heard.layers.append((cast("Layer", module), given))))
-            hooks.append(layer.o.register_forward_pre_hook(lambda _, given: heard.handed.append(_leaf(given[0]))))
+            hooks.append(layer.o.register_forward_pre_hook(lambda _, given: (let_through(given[0], factors, heard.handed),)))
         try:
             yield heard
         finally:
             for hook in hooks:
                 hook.remove()
 
-    def _reads(self, heard: "_Heard", log_p: torch.Tensor, prompt: Prompt, label: int) -> list[LayerRead]:
-        """Return what each layer read in the pass of the frame, the last one that was heard."""
-        count, tree = len(self._model.decoder.layers), len(prompt.trie.tree_tokens)
-        handed = heard.handed[-count:]
-        gradients = [torch.zeros_like(one) for one in handed]
-        if len(log_p) > 1:
-            gradients = list(torch.autograd.grad(log_odds(log_p, label), handed))
-        found = []
-        with torch.no_grad():
-            for (layer, given), gradient in zip(heard.layers[-count:], gradients, strict=True):
-                shape, (x, *_) = layer.shape, given
-                weights, values, _ = layer.attention(*given)
-                found.append(
-                    LayerRead(
-                        weights.view(shape.heads, x.shape[1], -1)[:, -1 - tree :],
-                        values[0].repeat_interleave(shape.heads // shape.kv_heads, 0),
-                        layer.o.weight.view(shape.width, shape.heads, shape.head_width),
-                        gradient[0, -1 - tree :].view(1 + tree, shape.heads, shape.head_width),
-                    )
-                )
-        return found
-
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """What was heard, call by call."""
+    """What was heard, layer by layer."""
 
     layers: list[tuple[Layer, _Inputs]]
     """A layer and what went into it."""
     handed: list[torch.Tensor]
-    """(1, T, H * d) what the heads handed to the output matrix."""
+    """(S, R, H * d) what was let through to the output matrix."""
 
 
-def _leaf(given: torch.Tensor) -> torch.Tensor:
-    """Let gradients reach a tensor; where none came in before, they begin here."""
-    return given if given.requires_grad else given.requires_grad_()
+def _read_of(layer: Layer, given: _Inputs, gradient: torch.Tensor) -> LayerRead:
+    """Return what a layer read; ``gradient`` (S, R, H * d)."""
+    shape, (steps, rows, _) = layer.shape, gradient.shape
+    weights, values, _ = layer.attention(*given)
+    return LayerRead(
+        weights.view(steps, shape.heads, rows, -1),
+        values.repeat_interleave(shape.heads // shape.kv_heads, 1),
+        layer.o.weight.view(shape.width, shape.heads, shape.head_width),
+        gradient.view(steps, rows, shape.heads, shape.head_width),
+    )

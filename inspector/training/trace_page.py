@@ -24,8 +24,8 @@ _STYLE = (
 _LONGEST_PX = 800
 HOW_TO_READ = (
     "Share: how much of what the verdict token took in came from there, mean over layers: attention weight times the length of what stood"
-    " there. Pull: what that did to the log-odds of the label, to first order; below 0 it spoke against the label. Neither says what the"
-    " answer would have been without it."
+    " there. Pull: what that did to the log-odds of the label, on the way from a verdict token that reads nothing to this one; below 0 it"
+    " spoke against the label. Neither says what the answer would have been without it."
 )
 """What share and pull are, on every page."""
 
@@ -60,6 +60,7 @@ class TracedRegion:
             "scores": dict(self.prediction.scores),
             "shares": trace.shares,
             "pulls": trace.pulls_by_kind,
+            "log_odds": {"reading_nothing": trace.odds[0], "as_read": trace.odds[1]},
             "layers": list(trace.layers),
             "of_layers": trace.of_layers,
             "by_layer": trace.by_layer(),
@@ -138,6 +139,7 @@ def _region(region: TracedRegion) -> str:
         f"<h3>Reports</h3>{_reports(region)}<h3>Words</h3><p class=words>{_words(trace)}</p>"
         f"<h3>Picture, reports, words</h3><table><tr><th></th><th>picture</th><th>reports</th><th>words</th></tr>"
         f"<tr><td>share, all layers</td>{whole}</tr><tr><td>pull towards {escape(region.prediction.label)}</td>{pulls}</tr>{layers}</table>"
+        f"<p>{escape(region.trace.odds_in_words)}</p>"
     )
 
 

@@ -186,7 +186,7 @@ class TorchPredictor:
         count, device = len(slots), self.model.device
         embeds = self.embed_frame(frame, slots)
         positions, following = self.positions(prefix.ids, frame)
-        cache = _copies(prefix.cache, torch.LongTensor([0] * count))
+        cache = copies(prefix.cache, torch.LongTensor([0] * count))
         hidden = self._run(embeds, positions, cache)[:, -1:]  # (B, 1, D)
         nodes = torch.cat([hidden, self._tree(prefix.prompt, cache, count, following)], 1)  # (B, 1 + tree, D)
         trie = prefix.prompt.trie
@@ -202,7 +202,7 @@ class TorchPredictor:
             return torch.empty((count, 0, self._head.shape[1]), dtype=self._head.dtype, device=device)
         ways, depth = paths.tokens.shape
         tokens = torch.from_numpy(paths.tokens).to(device).repeat(count, 1)  # (B * L, d)
-        branches = _copies(cache, torch.LongTensor(np.repeat(np.arange(count), ways)))
+        branches = copies(cache, torch.LongTensor(np.repeat(np.arange(count), ways)))
         positions = None if following is None else torch.arange(following, following + depth, device=device).expand(3, 1, -1)
         hidden = self._run(self.model.get_input_embeddings()(tokens), positions, branches)  # (B * L, d, D)
         hidden = hidden.view(count, ways, depth, -1)
@@ -272,7 +272,7 @@ class TorchPredictor:
         return ids, embeds
 
 
-def _copies(cache: DynamicCache, sequences: torch.LongTensor) -> DynamicCache:
+def copies(cache: DynamicCache, sequences: torch.LongTensor) -> DynamicCache:
     """Return a copy of a cache that holds the sequences (n,) of it, side by side."""
     copied = copy.deepcopy(cache)
     copied.reorder_cache(sequences)

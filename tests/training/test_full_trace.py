@@ -1,14 +1,13 @@
 """The trace of a full MiniCPM-V on tiny models of the true classes: weights of a plain pass through transformers' own forward."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from transformers.models.qwen3_5 import modeling_qwen3_5
 
+from inspector.core.context import Context
+from inspector.core.label import LabelSet
 from inspector.training.full_trace import FullTracer
 from inspector.training.picture_share import Tile, laid_out
 from inspector.training.trace import Trace
@@ -64,77 +63,62 @@ def test_weights_are_those_of_a_plain_pass_and_every_row_sums_to_one(predictor: 
     assert traced.trace.difference < 1e-5
 
 
-def whole_pass(predictor: TorchPredictor, region: TracedRegion, place: tuple[int, int], factor: float) -> tuple[float, torch.Tensor]:
-    """Return the verdict's log-odds with ``factor`` times more of what one head takes from one position, and (D,) what that adds.
+def test_the_way_leads_to_the_verdict_and_pulls_sum_to_what_reading_did(predictor: TorchPredictor, traced: TracedRegion) -> None:
+    p, trace = traced.prediction.confidence, traced.trace
+    assert trace.odds[1] == pytest.approx(np.log(p / (1 - p)), abs=1e-3)
+    labels = LabelSet(("good", "scale"), "good")  # nothing is read behind the prompt, so that the sum is complete
+    read = replace(context(2), labels=labels)
+    (prediction,), _ = predictor.predict([("frame", traced.image)], read)
+    two = FullTracer(predictor).trace(traced.image, read, prediction)
+    assert two.pull.sum() == pytest.approx(two.odds[1] - two.odds[0], abs=0.02 * float(np.abs(two.parts.pulls).sum()) + 1e-4)
+    assert two.odds[0] == pytest.approx(odds_without(predictor, traced, read, prediction.label), abs=1e-4)
+    assert abs(two.odds[1] - two.odds[0]) > 1e-3
 
-    It is added at the prompt's last token and at the label's tokens, to what the head hands to the output matrix.
-    """
-    head, position = place
-    attention = predictor.model.model.language_model.layers[3].self_attn
-    d, group = attention.head_dim, head // attention.num_key_value_groups
-    tracer, prompt = FullTracer(predictor), predictor.prompt(region.context)
-    frame = predictor.processor.frame(region.image, prompt.tail)
-    first = len(prompt.prefix_ids) + len(frame.ids) - 1
-    added = torch.zeros(predictor.model.config.text_config.hidden_size)
 
-    def more(given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
-        asked = heard[3].parts["asked"][0]
-        gates = asked.view(len(asked), -1, 2 * d)[..., d:].sigmoid()
-        scores = kept["q"][head] @ kept["k"][group].T * attention.scaling  # (N, N), after rotary positions
-        weights = scores.masked_fill(torch.ones_like(scores, dtype=torch.bool).triu(1), -torch.inf).softmax(-1)
+def odds_without(predictor: TorchPredictor, region: TracedRegion, read: Context, label: str) -> float:
+    """Return a label's log-odds in one plain pass in which the last token reads nothing in the layer of full attention."""
+    prompt = predictor.prompt(read)
+    whole = FullTracer(predictor)._whole(prompt, predictor.processor.frame(region.image, prompt.tail), read, label)
+    assert whole.behind == 0
+
+    def nothing(given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
         changed = given[0].clone()
-        changed[0, first:, head * d : head * d + d] += (
-            factor * weights[first:, position, None] * kept["v"][group, position] * gates[first:, head]
-        )
-        added.copy_(torch.nn.functional.linear((changed - given[0])[0, first].detach(), attention.o_proj.weight))
+        changed[:, -1] = 0
         return (changed,)
 
-    kept: dict[str, torch.Tensor] = {}
-    with tracer._listening() as heard, keeping(kept):
-        hook = attention.o_proj.register_forward_pre_hook(lambda _, given: more(given))
-        try:
-            odds, _ = tracer._label_odds(prompt, frame, region.context, region.prediction.label)
-        finally:
-            hook.remove()
-    return float(odds.detach()), added
-
-
-@contextmanager
-def keeping(kept: dict[str, torch.Tensor]) -> Iterator[None]:
-    """Keep queries, keys and values behind their rotary positions, as the last layer of full attention computes them."""
-    before = modeling_qwen3_5.eager_attention_forward
-
-    def told(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *more: Any, **named: Any) -> Any:
-        kept.update(q=query[0].detach(), k=key[0].detach(), v=value[0].detach())
-        return before(module, query, key, value, *more, **named)
-
-    modeling_qwen3_5.eager_attention_forward = told
+    hook = predictor.model.model.language_model.layers[3].self_attn.o_proj.register_forward_pre_hook(lambda _, given: nothing(given))
     try:
-        yield
+        with torch.no_grad():
+            hidden = predictor.model.model.language_model(inputs_embeds=whole.embeds, position_ids=whole.positions, use_cache=False)
     finally:
-        modeling_qwen3_5.eager_attention_forward = before
+        hook.remove()
+    rows = predictor.model.get_output_embeddings().weight[torch.from_numpy(prompt.trie.edge_tokens)]
+    logits = rows @ hidden.last_hidden_state[0, -1]
+    log_p = (logits.log_softmax(0) @ torch.from_numpy(prompt.trie.paths.T.astype(np.float32))).tolist()
+    return float(np.subtract(*(log_p if prompt.trie.labels.index(label) == 0 else log_p[::-1])))
 
 
-def test_a_pull_is_how_far_the_log_odds_move_with_its_part_and_a_share_how_long_that_is(
-    predictor: TorchPredictor, traced: TracedRegion
-) -> None:
-    parts = traced.trace.parts
-    heads, length = parts.pulls.shape[1:]
-    largest, rng = float(np.abs(parts.pulls).max()), np.random.default_rng(3)
-    assert largest > 0
-    lengths = []
-    strongest = np.unravel_index(np.argsort(-np.abs(parts.pulls[0]), axis=None)[:3], parts.pulls.shape[1:])
-    for place in [*zip(*strongest, strict=True), *zip(rng.integers(heads, size=5), rng.integers(length, size=5), strict=True)]:
-        at = (int(place[0]), int(place[1]))
-        up, added = whole_pass(predictor, traced, at, 0.1)
-        down, _ = whole_pass(predictor, traced, at, -0.1)
-        assert float(parts.pulls[0][at]) == pytest.approx((up - down) / 0.2, rel=0.02, abs=0.01 * largest), at
-        lengths.append((at, float(added.norm())))
-    for (head, position), long in lengths:  # of one head: shares are to one another as lengths are
-        twin = next((one for one in lengths if one[0][0] == head and one[0][1] != position), None)
-        if twin is not None:
-            ratio = parts.mixed_by_head[0, head, position] / parts.mixed_by_head[0, head, twin[0][1]]
-            assert float(ratio) == pytest.approx(long / twin[1], rel=1e-2)
+def test_a_part_is_the_weight_times_the_gated_value_behind_the_output_matrix(predictor: TorchPredictor, traced: TracedRegion) -> None:
+    """Shares by hand: values, gates and queries of one plain pass."""
+    attention, kept = predictor.model.model.language_model.layers[3].self_attn, dict[str, torch.Tensor]()
+    names = {"v_proj": "values", "q_proj": "asked"}
+    hooks = [
+        getattr(attention, name).register_forward_hook(lambda _m, _g, output, key=key: kept.update({key: output[0]}))
+        for name, key in names.items()
+    ]
+    try:
+        weights = plain_weights(predictor, traced)  # (H, n)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    d, group = attention.head_dim, attention.num_key_value_groups
+    gates = kept["asked"][-1].view(-1, 2 * d)[:, d:].sigmoid()  # (H, d)
+    values = kept["values"].view(len(kept["values"]), -1, d)  # (n, G, d)
+    output = attention.o_proj.weight.view(-1, len(weights), d)
+    given = torch.stack([weights[h, :, None] * ((values[:, h // group] * gates[h]) @ output[:, h].T) for h in range(len(weights))])
+    lengths, together = given.norm(dim=-1), given.sum(0).norm(dim=-1)
+    assert traced.trace.parts.mixed_by_head[-1] == pytest.approx((lengths / lengths.sum(-1, keepdim=True)).detach().numpy(), abs=1e-5)
+    assert traced.trace.parts.mixed[-1] == pytest.approx((together / together.sum()).detach().numpy(), abs=1e-5)
 
 
 def test_only_layers_of_full_attention_are_shown_and_that_is_said(traced: TracedRegion) -> None:
