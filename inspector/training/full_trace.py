@@ -11,11 +11,12 @@ L full-attention layers, S steps, H heads, d head width, D width, P prefix posit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from inspector.core.context import Context
 from inspector.core.frame import Image
@@ -126,7 +127,7 @@ class FullTracer:
             given = [one.handed[0] for one in heard.values()]
             gradients = list(torch.autograd.grad(odds.sum(), given)) if whole.choices else [torch.zeros_like(one) for one in given]
         reads = {
-            number: _read_of(one, grown.layers[number].values, gradient)
+            number: _read_of(one, cast("DynamicLayer", grown.layers[number]).values, gradient)
             for (number, one), gradient in zip(heard.items(), gradients, strict=True)
         }
         return odds.detach().cpu(), along, reads
@@ -197,13 +198,14 @@ def _hooks(heard: _Heard, factors: torch.Tensor) -> Iterator[Any]:
 
 
 @torch.no_grad()
-def _read_of(heard: _Heard, values: torch.Tensor, gradient: torch.Tensor) -> LayerRead:
+def _read_of(heard: _Heard, values: torch.Tensor | None, gradient: torch.Tensor) -> LayerRead:
     """Return what a layer read, on the CPU in float32; values (S, G, N, d) of all positions, ``gradient`` (S, 1 + W, H * d)."""
     attention, d = heard.attention, heard.attention.head_dim
     steps, rows, _ = gradient.shape
     gates = heard.asked.view(steps, rows, -1, 2 * d)[..., d:].sigmoid()  # (S, 1 + W, H, d)
     unit = torch.eye(gradient.shape[-1], dtype=gradient.dtype, device=gradient.device)
     output = attention.o_proj(unit).T.reshape(-1, gates.shape[2], d)  # asked and not looked up: quantised weights have another shape
+    assert values is not None  # noqa: S101 - the layer has just been run
     repeated = values.repeat_interleave(attention.num_key_value_groups, 1)
     parts = (heard.weights, repeated, output, gradient.view_as(gates), gates)
     return LayerRead(*(part.detach().float().cpu() for part in parts))

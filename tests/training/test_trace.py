@@ -142,7 +142,8 @@ def test_a_pull_is_the_slope_along_the_way_summed_up(region: TracedRegion, tiny:
                 found[at[1], :, at[2]] += more if number == at[0] else 0.0
                 return found
 
-            up, down = (odds_when(tracer, tiny, context, label, lambda number, shape, m=m: let(number, shape, m)) for m in (0.02, -0.02))
+            up = odds_when(tracer, tiny, context, label, lambda number, shape: let(number, shape, 0.02))
+            down = odds_when(tracer, tiny, context, label, lambda number, shape: let(number, shape, -0.02))
             return (up - down) / 0.04
 
         total = sum(slope((step + 0.5) / steps) for step in range(steps)) / steps
