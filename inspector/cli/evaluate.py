@@ -37,7 +37,7 @@ FEW_GROUPS = 20
     help="Judge four times: with the reports, without, with another part's, with another product's; say what they are worth.",
 )
 @click.option("--simulate-lots", is_flag=True, help="With --ablate: reports are written about made-up lots whose true labels are known.")
-@click.option("--attention", is_flag=True, help="Trace instead: does a telling report get more attention than one that says nothing of it?")
+@click.option("--attention", is_flag=True, help="Trace instead: does a telling report weigh more than one that says nothing of it?")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for page and pictures. Default: var/STATION/evaluate."
 )

@@ -15,6 +15,8 @@ from inspector.errors import InspectorError
 from inspector.settings import StationSettings, read_station
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from inspector.core.inspection import Inspection
     from inspector.training.trace_page import TracedRegion
     from inspector.vlm.full_checkpoint import AnyCheckpoint
@@ -34,7 +36,7 @@ _WORDS_SHOWN = 6
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Where it goes: a page, or with .png or .jpg the picture alone."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the weights of every layer and head.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the numbers of every layer and head.")
 @click.option("--log", "into_log", is_flag=True, help="Write it into the log; without INSPECTION_ID: of the newest inspections.")
 @click.option("--stats", is_flag=True, help="Show how the shares in the log went over time, and whether they drift.")
 @click.option("--since", type=Instant(), help="With --log or --stats: only from then on, a span (2h, 7d) or an instant (UTC).")
@@ -58,8 +60,8 @@ def command(
 ) -> None:
     """Judge a PICTURE anew, or the kept picture of INSPECTION_ID, and show what the verdict looked at.
 
-    Prints verdict, model and its files' hashes, timings, probabilities and the share of attention that went to the picture, to each report
-    and to the prompt's words. With --log the shares go into the log; --stats follows them over time.
+    Prints verdict, model and its files' hashes, timings, probabilities and, for the picture, each report and the prompt's words, the share
+    in what the verdict took in and the pull towards its label. With --log they go into the log; --stats follows the shares over time.
     """
     settings = read_station(root / "calibration" / station)
     _refuse_mixed(what, is_about_many=stats or what is None, one_only=(product, lot, at, html or None), stats=stats, into_log=into_log)
@@ -153,15 +155,27 @@ def _tell(facts: dict[str, str], regions: "list[TracedRegion]") -> None:
         for name, p in sorted(region.prediction.scores.items(), key=lambda item: -item[1]):
             labels.add_row(f"{p:.3f}", escape(name))
         console.print(labels)
-        table = Table("share", "", "what", title=escape(f"{region.prediction.region}: what the verdict token looked at"))
-        for key, share in region.trace.shares.items():
-            table.add_row(f"{share:.3f}", "all", key, style="bold")
-        for share, report_id, written_at, text in region.reports():
-            table.add_row(f"{share:.3f}", "report", escape(f"{written_at} {report_id}: {text}"))
-        words = sorted(((float(region.trace.mean[at]), text) for at, text in region.trace.words.items()), reverse=True)
-        for share, text in words[:_WORDS_SHOWN]:
-            table.add_row(f"{share:.3f}", "word", escape(repr(text)))
-        console.print(table)
+        console.print(_taken(region))
+
+
+def _taken(region: "TracedRegion") -> "Table":
+    """Return what the verdict token took in, as a table."""
+    from rich.markup import escape  # noqa: PLC0415 - quick --help
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    trace, name = region.trace, region.prediction.region
+    table = Table(
+        "share", f"pull to {escape(region.prediction.label)}", "", "what", title=escape(f"{name}: what the verdict token took in")
+    )
+    for key, share in trace.shares.items():
+        table.add_row(f"{share:.3f}", f"{trace.pulls_by_kind[key]:+.3f}", "all", key, style="bold")
+    for row in region.reports():
+        table.add_row(f"{row.share:.3f}", f"{row.pull:+.3f}", "report", escape(f"{row.written_at} {row.report_id}: {row.text}"))
+    words = sorted(((float(trace.share[at]), float(trace.pull[at]), text) for at, text in trace.words.items()), reverse=True)
+    for share, pull, text in words[:_WORDS_SHOWN]:
+        table.add_row(f"{share:.3f}", f"{pull:+.3f}", "word", escape(repr(text)))
+    table.caption = trace.odds_in_words
+    return table
 
 
 def _written(path: Path, title: str, facts: dict[str, str], regions: "list[TracedRegion]") -> Path:

@@ -124,7 +124,9 @@ def rows_of(logged: "Inspection", judged: "Inspection", regions: "list[TracedReg
             product=judged.product,
             label=region.prediction.label,
             shares=region.trace.shares,
-            reports={report_id: share for share, report_id, _, _ in region.reports()},
+            reports={row.report_id: row.share for row in region.reports()},
+            pulls=region.trace.pulls_by_kind,
+            report_pulls={row.report_id: row.pull for row in region.reports()},
             layers={str(number): row for number, row in zip(region.trace.layers, region.trace.by_layer(), strict=True)},
         )
         for region in regions

@@ -1,6 +1,6 @@
-"""Attention as numbers to follow: the shares of picture, reports and words in a verdict, and whether they drift.
+"""Attention as numbers to follow: the shares of picture, reports and words in what a verdict took in, and whether they drift.
 
-A share of attention that moves while parts and reports stay what they were is an early sign that picture and text no longer go together:
+A share that moves while parts and reports stay what they were is an early sign that picture and text no longer go together:
 another lens, another wording of the reports, another model. Pure: no clock, no file.
 """
 
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 DriftWord: TypeAlias = Literal["too few", "steady", "moved", "drifts"]
 SHARES = ("picture", "reports", "words")
-"""What a verdict looks at; the three shares sum to 1."""
+"""What a verdict takes in; the three shares sum to 1."""
+MEASURE = "mixed"
+"""How shares are measured: by what was mixed in. Traces of the first kind, ``attention``, held plain weights: not to be compared."""
 LEAST = 20
 """Traces that each side of a comparison needs."""
 _RECENT = 0.2
@@ -44,11 +46,15 @@ class Attention:
     label: str
     """The most probable label."""
     shares: Mapping[str, float]
-    """Share of ``SHARES``, mean over layers and heads, 0..1."""
+    """Share of ``SHARES`` in what was mixed in, mean over layers, 0..1."""
     reports: Mapping[str, float]
     """Share of each report by its id."""
     layers: Mapping[str, Mapping[str, float]]
     """Shares by number of the layer."""
+    pulls: Mapping[str, float]
+    """What each of ``SHARES`` did to the log-odds of the label; below 0 it spoke against it."""
+    report_pulls: Mapping[str, float]
+    """The same of each report by its id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from inspector.edge.health.condition import look
 from inspector.edge.payload import Payload
 from inspector.edge.review_slips import LONGEST_NOTE
 
-Opinions: TypeAlias = tuple[list[questions.Row], Review | None, dict[str, float]]
+Opinions: TypeAlias = tuple[list[questions.Row], Review | None, dict[str, tuple[float, float]]]
 """What people have signed about a verdict, what waits for the daemon, and how much each report weighed."""
 _SHOWN = 50
 """Rows of a list on a page; its export has more."""

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
+from statistics import fmean
 from typing import Any, Literal, TypeAlias
 
+from inspector.core.attention import MEASURE
 from inspector.edge.instants import to_text
 
 Grouping: TypeAlias = Literal["label", "hour", "lot"]
@@ -82,13 +84,15 @@ def reviews(connection: sqlite3.Connection, inspection_id: object) -> list[Row]:
     return list(rows(connection, "SELECT * FROM reviewed WHERE inspection_id = ? ORDER BY reviewed_at", inspection_id))
 
 
-def report_weights(connection: sqlite3.Connection, inspection_id: object) -> dict[str, float]:
-    """Return the share of the verdict's attention that went to each report, the mean over regions; empty if nobody has traced it."""
-    found: dict[str, list[float]] = {}
-    for (shares,) in connection.execute("SELECT report_shares FROM traces WHERE inspection_id = ?", (inspection_id,)).fetchall():
+def report_weights(connection: sqlite3.Connection, inspection_id: object) -> dict[str, tuple[float, float]]:
+    """Return each report's share in what the verdict took in and its pull towards the label, mean over regions; empty if never traced."""
+    query = "SELECT report_shares, report_pulls FROM traces WHERE inspection_id = ? AND measure = ?"
+    found: dict[str, list[tuple[float, float]]] = {}
+    for shares, pulls in connection.execute(query, (inspection_id, MEASURE)).fetchall():
+        pulled = json.loads(pulls)
         for name, share in json.loads(shares).items():
-            found.setdefault(name, []).append(share)
-    return {name: sum(shares) / len(shares) for name, shares in found.items()}
+            found.setdefault(name, []).append((share, pulled[name]))
+    return {name: (fmean(share for share, _ in rows), fmean(pull for _, pull in rows)) for name, rows in found.items()}
 
 
 def reports(connection: sqlite3.Connection, report_ids: Sequence[str]) -> list[Row]:

@@ -16,7 +16,7 @@ from sqlite_utils import Database
 from inspector.edge.at_rest import connect_to_look
 from inspector.edge.instants import now, to_text
 from inspector.edge.sqlite_errors import as_log_error
-from inspector.edge.tables import CALIBRATION, NORMALITY, NOT_PASSED, REMEMBERED, REVIEWED, TRACES, tables
+from inspector.edge.tables import CALIBRATION, NORMALITY, NOT_PASSED, REMEMBERED, REVIEWED, TRACE_PULLS, TRACES, tables
 from inspector.edge.views import views
 from inspector.errors import LogError
 
@@ -50,6 +50,7 @@ def migrations() -> tuple[Migration, ...]:
         Migration(6, "what verdicts looked at", (TRACES,)),
         Migration(7, "index of what did not pass", (NOT_PASSED,)),
         Migration(8, "reviews that people have signed", REVIEWED),
+        Migration(9, "which way it pulled", TRACE_PULLS),
     )
 
 

@@ -170,7 +170,14 @@ CREATE TABLE traces (
   layer_shares TEXT NOT NULL,
   PRIMARY KEY (inspection_id, region, model)
 )"""
-"""What a verdict looked at, written on demand; shares of the verdict token's attention. Migration 6."""
+"""What a verdict looked at, written on demand; shares of what the verdict token took in. Migration 6."""
+
+TRACE_PULLS = (
+    "ALTER TABLE traces ADD COLUMN measure TEXT NOT NULL DEFAULT 'attention'",
+    "ALTER TABLE traces ADD COLUMN pulls TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE traces ADD COLUMN report_pulls TEXT NOT NULL DEFAULT '{}'",
+)
+"""How the shares were measured, and what picture, reports and words did to the label's log-odds, as JSON. Migration 9."""
 
 NOT_PASSED = (
     "CREATE INDEX inspections_not_passed ON inspections (station, inspected_at, disposition, label, lot) WHERE disposition != 'pass'"

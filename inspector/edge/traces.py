@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from inspector.core.attention import SHARES, Attention
+from inspector.core.attention import MEASURE, SHARES, Attention
 from inspector.edge.instants import from_text, now, to_text
 from inspector.edge.schema import open_database, transaction
 from inspector.edge.sqlite_errors import as_log_error
@@ -40,26 +40,26 @@ class Traces:
                 self._database.table("traces").upsert(_row(one), pk=("inspection_id", "region", "model"))
 
     def read(self, since: datetime | None = None) -> list[Attention]:
-        """Return the station's traces, in the order in which the pictures were taken. Raises ``LogError``."""
+        """Return the station's traces, in the order in which the pictures were taken; not those of another measure. Raises ``LogError``."""
         query = (
             "SELECT t.*, i.captured_at, i.product FROM traces AS t JOIN inspections AS i USING (inspection_id)"
-            " WHERE i.station = ? AND (? IS NULL OR i.captured_at >= ?) ORDER BY i.captured_at, i.seq, t.region"
+            " WHERE i.station = ? AND t.measure = ? AND (? IS NULL OR i.captured_at >= ?) ORDER BY i.captured_at, i.seq, t.region"
         )
         begin = None if since is None else to_text(since)
         with as_log_error(self.path, "read the traces"):
-            return [_attention(row) for row in self._database.query(query, (self.station, begin, begin))]
+            return [_attention(row) for row in self._database.query(query, (self.station, MEASURE, begin, begin))]
 
     def untraced(self, model: str, limit: int, since: datetime | None = None) -> list[str]:
         """Return the newest inspections with a kept picture that this model has not traced yet, at most ``limit``, oldest first."""
         query = (
             "SELECT inspection_id FROM (SELECT i.inspection_id, i.seq FROM inspections AS i WHERE i.station = ? AND i.is_fault = 0"
             " AND i.image_path IS NOT NULL AND (? IS NULL OR i.inspected_at >= ?)"
-            " AND NOT EXISTS (SELECT 1 FROM traces AS t WHERE t.inspection_id = i.inspection_id AND t.model = ?)"
+            " AND NOT EXISTS (SELECT 1 FROM traces AS t WHERE t.inspection_id = i.inspection_id AND t.model = ? AND t.measure = ?)"
             " ORDER BY i.seq DESC LIMIT ?) ORDER BY seq"
         )
         begin = None if since is None else to_text(since)
         with as_log_error(self.path, "read the log"):
-            rows = self._database.conn.execute(query, (self.station, begin, begin, model, limit)).fetchall()
+            rows = self._database.conn.execute(query, (self.station, begin, begin, model, MEASURE, limit)).fetchall()
         return [str(inspection_id) for (inspection_id,) in rows]
 
 
@@ -73,6 +73,9 @@ def _row(one: Attention) -> dict[str, Any]:
         **{f"{name}_share": one.shares[name] for name in SHARES},
         "report_shares": _json(one.reports),
         "layer_shares": _json({number: dict(shares) for number, shares in one.layers.items()}),
+        "measure": MEASURE,
+        "pulls": _json(one.pulls),
+        "report_pulls": _json(one.report_pulls),
     }
 
 
@@ -87,6 +90,8 @@ def _attention(row: Mapping[str, Any]) -> Attention:
         shares={name: row[f"{name}_share"] for name in SHARES},
         reports=json.loads(row["report_shares"]),
         layers=json.loads(row["layer_shares"]),
+        pulls=json.loads(row["pulls"]),
+        report_pulls=json.loads(row["report_pulls"]),
     )
 
 

@@ -138,16 +138,24 @@ class EdgeModel(VisitLearner):
     def hidden(self, visit: Visit) -> torch.Tensor:
         """Return the hidden states (n, N, D) at the trie's branching nodes for every picture of a visit."""
         past = self.prefix(visit.prompt, visit.vectors)
-        tail = torch.cat([self.embedding[torch.from_numpy(ids)] for ids in (visit.prompt.tail_ids, visit.prompt.trie.tree_tokens)])
-        # Without pictures all of a visit's answers are one: it is worked out once.
-        embeds = tail.expand(1 if visit.stride_16 is None else len(visit.stride_16), -1, -1)
-        if visit.stride_16 is not None:
-            embeds = torch.cat([self.image_slots(visit.stride_16, visit.kept), embeds], 1)
-        trunk = embeds.shape[1] - len(visit.prompt.trie.tree_tokens)  # tokens before the tree
-        positions, bias = frame_layout(visit.prompt.trie, trunk, len(visit.prompt.prefix_ids))
+        before = self.embedding[torch.from_numpy(visit.prompt.tail_ids)][None]
+        if visit.stride_16 is None:  # without pictures all of a visit's answers are one: it is worked out once
+            return self.nodes(visit.prompt.trie, past, before).expand(len(visit.targets), -1, -1)
+        slots = self.image_slots(visit.stride_16, visit.kept)
+        return self.nodes(visit.prompt.trie, past, torch.cat([slots, before.expand(len(slots), -1, -1)], 1))
+
+    def nodes(self, trie: LabelTrie, past: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        """Return the hidden states (n, N, D) at the trie's branching nodes behind ``before`` (n, T, D) and ``past`` (L, 2, 1, G, P, d)."""
+        tree = self.embedding[torch.from_numpy(trie.tree_tokens)]
+        embeds = torch.cat([before, tree.expand(len(before), -1, -1)], 1)
+        trunk = before.shape[1]
+        positions, bias = frame_layout(trie, trunk, past.shape[-2])
         hidden, _ = self.decoder(embeds, torch.from_numpy(positions), torch.from_numpy(bias), past)
-        nodes = hidden[:, torch.from_numpy(visit.prompt.trie.nodes + trunk)]  # (n or 1, N, D)
-        return nodes if visit.stride_16 is not None else nodes.expand(len(visit.targets), -1, -1)
+        return hidden[:, torch.from_numpy(trie.nodes + trunk)]
+
+    def read(self, trie: LabelTrie, past: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, E) of the trie's edges behind the embeddings ``before`` (n, T, D), behind ``past`` (L, 2, 1, G, P, d)."""
+        return self.head(self.nodes(trie, past, before), trie)
 
     def head(self, nodes: torch.Tensor, trie: LabelTrie) -> torch.Tensor:
         """(n, N, D) hidden states of the branching nodes -> (n, E) logits of their edges."""
@@ -157,6 +165,10 @@ class EdgeModel(VisitLearner):
     def log_posterior(self, visit: Visit, hidden: torch.Tensor | None = None) -> torch.Tensor:
         """Return (n, K) log-probabilities of the labels: the daemon's own posterior, differentiable; ``hidden`` where it is known."""
         trie = visit.prompt.trie
-        logits = self.head(self.hidden(visit) if hidden is None else hidden, trie)  # (n, E)
-        log_p = torch.cat([logits[:, torch.from_numpy(trie.edge_nodes == node)].log_softmax(-1) for node in range(len(trie.nodes))], -1)
-        return log_p @ torch.from_numpy(trie.paths.T.astype(np.float32))
+        return along_paths(trie, self.head(self.hidden(visit) if hidden is None else hidden, trie))
+
+
+def along_paths(trie: LabelTrie, logits: torch.Tensor) -> torch.Tensor:
+    """Return (n, K) log-probabilities of the labels from the logits (n, E) of the trie's edges."""
+    log_p = torch.cat([logits[:, torch.from_numpy(trie.edge_nodes == node)].log_softmax(-1) for node in range(len(trie.nodes))], -1)
+    return log_p @ torch.from_numpy(trie.paths.T.astype(np.float32))

@@ -1,9 +1,11 @@
-"""Does a telling report get more attention than one that has nothing to say? Measured on labelled pictures, two reports at a time.
+"""Does a telling report weigh more than one that has nothing to say? Measured on labelled pictures, two reports at a time.
 
 Beside each picture stand two reports: a *telling* one (of the same lot, written before the picture was taken, that names the true label)
 and another one, once in either order, because a slot's place alone draws attention. ``foreign`` others speak of machines that have nothing
-to do with the product; ``contrary`` ones speak of the product and name another label. The preference is the telling report's part of the
-attention that both get, 0..1, mean over both orders: .5 is none. Intervals are over groups, as everywhere.
+to do with the product; ``contrary`` ones speak of the product and name another label. Three measures, as a trace has them: ``weight``, the
+plain attention; ``share`` in what was mixed in; ``pull`` towards the verdict's label. Of the first two the preference is the telling
+report's part of what both get, 0..1. A pull may be below 0, so there it is the share of the pictures in which the telling report pulls
+more. .5 is none. Means are over both orders, intervals over groups, as everywhere.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,10 +21,14 @@ from inspector.training.ablation import FOREIGN
 from inspector.training.measures import Rate, mean_over_groups
 from inspector.training.picture import Picture
 
-Look = Callable[[Picture, tuple[Report, ...]], NDArray[np.float32]]
-"""Judges a picture beside some reports and returns the (R,) share of attention of each."""
+Measure = Literal["weight", "share", "pull"]
+MEASURES: tuple[Measure, ...] = ("weight", "share", "pull")
+Look = Callable[[Picture, tuple[Report, ...]], Mapping[Measure, NDArray[np.float32]]]
+"""Judges a picture beside some reports and returns (R,) what each of them weighs, by measure."""
 Case = Literal["foreign", "contrary"]
 CASES: tuple[Case, ...] = ("foreign", "contrary")
+_Pair = tuple[Picture, Mapping[Measure, NDArray[np.float32]], Mapping[Measure, NDArray[np.float32]]]
+"""A picture and what both reports weigh, the telling one first and last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +49,20 @@ class GivenReports:
 class Preference:
     """What the telling report got against the other one."""
 
+    measure: Measure
+    """What was compared."""
     n: int
     """Pictures that were compared."""
     groups: int
     """Groups of them."""
     preference: Rate
-    """Mean part of the attention that went to the telling report; .5: no preference."""
+    """Mean part of both that the telling report got; of a pull the same as ``more``."""
     more: Rate
     """Share of the pictures whose telling report got more."""
     telling: float
-    """Mean share of the whole attention that a telling report got; NaN without pictures."""
+    """Mean of what a telling report got; NaN without pictures."""
     other: float
-    """Mean share that the other one got."""
+    """Mean of what the other one got."""
     per_label: Mapping[str, Rate]
     """Preference by true label."""
 
@@ -71,27 +79,32 @@ class Preference:
             "holds": self.holds,
             "preference": self.preference.to_dict(),
             "more": self.more.to_dict(),
-            "share_telling": None if np.isnan(self.telling) else round(self.telling, 6),
-            "share_other": None if np.isnan(self.other) else round(self.other, 6),
+            "telling": None if np.isnan(self.telling) else round(self.telling, 6),
+            "other": None if np.isnan(self.other) else round(self.other, 6),
             "per_label": {label: rate.to_dict() for label, rate in self.per_label.items()},
         }
 
 
+Compared = dict[Case, dict[Measure, Preference]]
+
+
 def compare_reports(
     look: Look, pictures: Sequence[Picture], history: Sequence[Report], tell: Callable[[], None] = lambda: None
-) -> dict[Case, Preference]:
-    """Return the preference by case; pictures for which ``history`` has no such pair are left out. ``tell`` hears of each picture."""
-    found: dict[Case, list[tuple[Picture, float, float]]] = {case: [] for case in CASES}
+) -> Compared:
+    """Return the preference by case and measure. ``tell`` hears of each picture.
+
+    Pictures for which ``history`` has no such pair are left out.
+    """
+    found: dict[Case, list[_Pair]] = {case: [] for case in CASES}
     for place, picture in enumerate(pictures):
         told = telling(picture, history)
         others = {"foreign": _foreign(place), "contrary": contrary(picture, history)}
         for case in CASES:
             other = others[case]
             if told is not None and other is not None:
-                first, last = look(picture, (told, other)), look(picture, (other, told))
-                found[case].append((picture, float(first[0] + last[1]) / 2, float(first[1] + last[0]) / 2))
+                found[case].append((picture, look(picture, (told, other)), look(picture, (other, told))))
         tell()
-    return {case: _preference(rows) for case, rows in found.items()}
+    return {case: {measure: _preference(measure, pairs) for measure in MEASURES} for case, pairs in found.items()}
 
 
 def telling(picture: Picture, history: Sequence[Report]) -> Report | None:
@@ -114,22 +127,24 @@ def _foreign(place: int) -> Report:
     return Report(f"foreign-{number}", datetime(2000, 1, 1, tzinfo=UTC), "another product", FOREIGN[number])
 
 
-def _preference(rows: Sequence[tuple[Picture, float, float]]) -> Preference:
-    groups = tuple(picture.group for picture, _, _ in rows)
-    told, other = (np.array([row[place] for row in rows], np.float64) for place in (1, 2))
-    parts = told / np.maximum(told + other, 1e-12)
-    labels = sorted({picture.label for picture, _, _ in rows})
+def _preference(measure: Measure, pairs: Sequence[_Pair]) -> Preference:
+    groups, labels = tuple(picture.group for picture, _, _ in pairs), [picture.label for picture, _, _ in pairs]
+    told = np.array([(first[measure][0] + last[measure][1]) / 2 for _, first, last in pairs], np.float64)
+    other = np.array([(first[measure][1] + last[measure][0]) / 2 for _, first, last in pairs], np.float64)
+    more = (told > other).astype(np.float64)
+    parts = more if measure == "pull" else told / np.maximum(told + other, 1e-12)
 
     def of(label: str) -> Rate:
-        own = [index for index, (picture, _, _) in enumerate(rows) if picture.label == label]
-        return mean_over_groups(parts[own], tuple(groups[index] for index in own))
+        own = [place for place, one in enumerate(labels) if one == label]
+        return mean_over_groups(parts[own], tuple(groups[place] for place in own))
 
     return Preference(
-        n=len(rows),
+        measure=measure,
+        n=len(pairs),
         groups=len(set(groups)),
         preference=mean_over_groups(parts, groups),
-        more=mean_over_groups((told > other).astype(np.float64), groups),
-        telling=float(told.mean()) if rows else float("nan"),
-        other=float(other.mean()) if rows else float("nan"),
-        per_label={label: of(label) for label in labels},
+        more=mean_over_groups(more, groups),
+        telling=float(told.mean()) if pairs else float("nan"),
+        other=float(other.mean()) if pairs else float("nan"),
+        per_label={label: of(label) for label in sorted(set(labels))},
     )

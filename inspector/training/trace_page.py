@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 
 import cv2
@@ -22,6 +22,12 @@ _STYLE = (
     "p.words span{padding:0 .1rem;white-space:pre-wrap}"
 )
 _LONGEST_PX = 800
+HOW_TO_READ = (
+    "Share: how much of what the verdict token took in came from there, mean over layers: attention weight times the length of what stood"
+    " there. Pull: what that did to the log-odds of the label, on the way from a verdict token that reads nothing to this one; below 0 it"
+    " spoke against the label. Neither says what the answer would have been without it."
+)
+"""What share and pull are, on every page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +43,55 @@ class TracedRegion:
     trace: Trace
     """What was looked at."""
 
-    def reports(self) -> list[tuple[float, str, str, str]]:
-        """Return share, id, date and text of each report, the most looked at first."""
+    def reports(self) -> list["ReadReport"]:
+        """Return the reports, the one with the largest share first."""
+        trace = self.trace
         rows = [
-            (float(share), report.report_id, f"{report.written_at:%Y-%m-%d}", report.text)
-            for share, report in zip(self.trace.reports, self.context.reports, strict=True)
+            ReadReport(float(share), float(pull), report.report_id, f"{report.written_at:%Y-%m-%d}", report.text)
+            for share, pull, report in zip(trace.reports, trace.report_pulls, self.context.reports, strict=True)
         ]
-        return sorted(rows, reverse=True)
+        return sorted(rows, key=lambda row: (-row.share, row.report_id))
 
     def to_dict(self) -> dict[str, object]:
-        """Return everything for JSON; weights of every layer and head included, rounded to 5 decimals."""
+        """Return everything for JSON; numbers of every layer and head included, rounded to 5 decimals."""
+        trace, parts = self.trace, self.trace.parts
         return {
             "region": self.prediction.region,
             "scores": dict(self.prediction.scores),
-            "shares": self.trace.shares,
-            "layers": list(self.trace.layers),
-            "of_layers": self.trace.of_layers,
-            "by_layer": self.trace.by_layer(),
-            "picture": self.trace.picture.round(5).tolist(),
-            "reports": [{"share": share, "report_id": id_, "written_at": at, "text": text} for share, id_, at, text in self.reports()],
-            "words": [{"text": text, "share": float(self.trace.mean[at])} for at, text in sorted(self.trace.words.items())],
-            "weights": self.trace.weights.round(5).tolist(),
-            "copy_differs_by": self.trace.difference,
+            "shares": trace.shares,
+            "pulls": trace.pulls_by_kind,
+            "log_odds": {"reading_nothing": trace.odds[0], "as_read": trace.odds[1]},
+            "layers": list(trace.layers),
+            "of_layers": trace.of_layers,
+            "by_layer": trace.by_layer(),
+            "picture": trace.picture.round(5).tolist(),
+            "reports": [asdict(row) for row in self.reports()],
+            "words": [
+                {"text": text, "share": float(trace.share[at]), "pull": float(trace.pull[at]), "weight": float(trace.weight[at])}
+                for at, text in sorted(trace.words.items())
+            ],
+            "attention_weights": parts.weights.round(5).tolist(),
+            "shares_by_head": parts.mixed_by_head.round(5).tolist(),
+            "shares_by_layer": parts.mixed.round(5).tolist(),
+            "pulls_by_head": parts.pulls.round(5).tolist(),
+            "copy_differs_by": trace.difference,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """One report that the verdict was given beside."""
+
+    share: float
+    """Its share in what was mixed in, 0..1."""
+    pull: float
+    """What that did to the log-odds of the label; below 0 it spoke against it."""
+    report_id: str
+    """Its id."""
+    written_at: str
+    """The day it was written."""
+    text: str
+    """Its text."""
 
 
 def heat(image: Image, share: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -88,40 +120,53 @@ def trace_page(title: str, facts: Mapping[str, str], regions: Sequence[TracedReg
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1>"
         f"<table>{head}</table>{''.join(map(_region, regions))}"
-        "<p>Shares are attention weights of the verdict token, mean over layers and heads."
-        " They say what was mixed in, not what the answer would have been without it; the first token collects what is not needed"
-        " elsewhere.</p></html>\n"
+        f"<p>{escape(HOW_TO_READ)}</p></html>\n"
     )
 
 
 def _region(region: TracedRegion) -> str:
+    trace, kinds = region.trace, ("picture", "reports", "words")
     labels = sorted(region.prediction.scores.items(), key=lambda item: -item[1])
     layers = "".join(
-        f"<tr><td>layer {number}</td>" + "".join(f"<td class=n>{row[key]:.3f}</td>" for key in ("picture", "reports", "words")) + "</tr>"
-        for number, row in zip(region.trace.layers, region.trace.by_layer(), strict=True)
+        f"<tr><td>layer {number}</td>" + "".join(f"<td class=n>{row[key]:.3f}</td>" for key in kinds) + "</tr>"
+        for number, row in zip(trace.layers, trace.by_layer(), strict=True)
     )
-    reports = "".join(_bar(share, f"{at} {id_}: {text}", region) for share, id_, at, text in region.reports()) or "<tr><td>none</td></tr>"
+    whole = "".join(f"<td class=n>{trace.shares[key]:.3f}</td>" for key in kinds)
+    pulls = "".join(f"<td class=n>{trace.pulls_by_kind[key]:+.3f}</td>" for key in kinds)
     return (
         f"<h2>{escape(region.prediction.region)}</h2>{_picture(side_by_side(region))}"
-        f"<h3>Labels</h3><table>{''.join(_bar(p, name, None) for name, p in labels)}</table>"
-        f"<h3>Reports</h3><table>{reports}</table><h3>Words</h3><p class=words>{_words(region.trace)}</p>"
-        f"<h3>Shares by layer</h3><table><tr><th></th><th>picture</th><th>reports</th><th>words</th></tr>{layers}</table>"
+        f"<h3>Labels</h3><table>{''.join(_bar(p, escape(name), 1.0) for name, p in labels)}</table>"
+        f"<h3>Reports</h3>{_reports(region)}<h3>Words</h3><p class=words>{_words(trace)}</p>"
+        f"<h3>Picture, reports, words</h3><table><tr><th></th><th>picture</th><th>reports</th><th>words</th></tr>"
+        f"<tr><td>share, all layers</td>{whole}</tr><tr><td>pull towards {escape(region.prediction.label)}</td>{pulls}</tr>{layers}</table>"
+        f"<p>{escape(region.trace.odds_in_words)}</p>"
     )
 
 
-def _bar(share: float, text: str, among: TracedRegion | None) -> str:
-    """Return a row with a bar; the longest one of a region's reports fills its cell."""
-    whole = 1.0 if among is None else max(float(among.trace.reports.max()), 1e-9)
-    bar = f"<td class=b><div style='width:{100 * share / whole:.1f}%'></div></td>"
-    return f"<tr><td class=n>{share:.3f}</td>{bar}<td>{escape(text)}</td></tr>"
+def _reports(region: TracedRegion) -> str:
+    """Return the reports with bars; the longest one fills its cell."""
+    rows = region.reports()
+    if not rows:
+        return "<p>none</p>"
+    longest = max(1e-9, *(row.share for row in rows))
+    lines = [
+        _bar(row.share, f"<td class=n>{row.pull:+.3f}</td><td>{escape(f'{row.written_at} {row.report_id}: {row.text}')}", longest, "")
+        for row in rows
+    ]
+    return f"<table><tr><th>share</th><th></th><th>pull</th><th></th></tr>{''.join(lines)}</table>"
+
+
+def _bar(share: float, cells: str, whole: float, begin: str = "<td>") -> str:
+    """Return a row with a number, a bar that is full at ``whole``, and more cells, whose text is escaped already."""
+    return f"<tr><td class=n>{share:.3f}</td><td class=b><div style='width:{100 * share / whole:.1f}%'></div></td>{begin}{cells}</td></tr>"
 
 
 def _words(trace: Trace) -> str:
-    """Return the prompt, each token the darker the more it was looked at; the first one is left pale, it collects the rest."""
-    most = max((trace.mean[at] for at in trace.words if at), default=1.0)
-    shade = {at: min(1.0, float(trace.mean[at] / most)) if at else 0.0 for at in trace.words}
+    """Return the prompt, each token the darker the larger its share."""
+    most = max((trace.share[at] for at in trace.words), default=1.0)
     return "".join(
-        f"<span title='{trace.mean[at]:.4f}' style='background:rgba(59,110,168,{shade[at]:.2f})'>{escape(text)}</span>"
+        f"<span title='share {trace.share[at]:.4f}, pull {trace.pull[at]:+.4f}, attention {trace.weight[at]:.4f}'"
+        f" style='background:rgba(59,110,168,{trace.share[at] / most:.2f})'>{escape(text)}</span>"
         for at, text in sorted(trace.words.items())
     )
 

@@ -3,6 +3,7 @@
 L paths lead to the tree tokens that no other tree token continues; together they pass through all of them. T tree tokens, d depth.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,3 +41,12 @@ def _ancestry(trie: LabelTrie, index: int) -> list[int]:
     """Return a tree token's ancestors and itself, first to last."""
     parent = int(trie.tree_parents[index])
     return [*(_ancestry(trie, parent) if parent >= 0 else []), index]
+
+
+def choices_on_way(trie: LabelTrie, label: str) -> Iterator[tuple[int, NDArray[np.int64], int]]:
+    """Yield for each branching node on a label's way: label tokens before it, its edges, and which of them is the label's."""
+    way = trie.paths[trie.labels.index(label)]
+    for node, place in enumerate(trie.nodes):
+        edges = np.flatnonzero(trie.edge_nodes == node)
+        if way[edges].any():
+            yield int(trie.tree_depths[place]) if place >= 0 else 0, edges, int(way[edges].argmax())

@@ -128,12 +128,10 @@ class TorchPredictor:
             )
         return str(self.processor.tokenizer.decode(written[0, ids.shape[1] :]))
 
-    def read_along(self, image: Image, context: Context) -> tuple[FullPrompt, FrameInput, NDArray[np.float64]]:
-        """Return prompt, frame and (K,) posterior of one picture, for whoever listens to the layers while it is judged."""
-        with torch.inference_mode():
-            prefix = self._prefix(context)
-            logits = self.edge_logits(prefix, [image], {"vision": 0.0, "decode": 0.0})
-        return prefix.prompt, self.processor.frame(image, prefix.prompt.tail), prefix.prompt.trie.posterior(logits.numpy())[0]
+    def prompt(self, context: Context) -> FullPrompt:
+        """Return the prompt of a context; without a projector no report is read."""
+        reports = len(context.reports) if self._projector is not None else 0
+        return build_full_prompt(self.processor.tokenizer, context.description, context.labels, reports)
 
     def peak_bytes(self) -> int:
         """Return the most memory that was in use: on the GPU, or of this process."""
@@ -188,7 +186,7 @@ class TorchPredictor:
         count, device = len(slots), self.model.device
         embeds = self.embed_frame(frame, slots)
         positions, following = self.positions(prefix.ids, frame)
-        cache = _copies(prefix.cache, torch.LongTensor([0] * count))
+        cache = copies(prefix.cache, torch.LongTensor([0] * count))
         hidden = self._run(embeds, positions, cache)[:, -1:]  # (B, 1, D)
         nodes = torch.cat([hidden, self._tree(prefix.prompt, cache, count, following)], 1)  # (B, 1 + tree, D)
         trie = prefix.prompt.trie
@@ -204,7 +202,7 @@ class TorchPredictor:
             return torch.empty((count, 0, self._head.shape[1]), dtype=self._head.dtype, device=device)
         ways, depth = paths.tokens.shape
         tokens = torch.from_numpy(paths.tokens).to(device).repeat(count, 1)  # (B * L, d)
-        branches = _copies(cache, torch.LongTensor(np.repeat(np.arange(count), ways)))
+        branches = copies(cache, torch.LongTensor(np.repeat(np.arange(count), ways)))
         positions = None if following is None else torch.arange(following, following + depth, device=device).expand(3, 1, -1)
         hidden = self._run(self.model.get_input_embeddings()(tokens), positions, branches)  # (B * L, d, D)
         hidden = hidden.view(count, ways, depth, -1)
@@ -256,8 +254,7 @@ class TorchPredictor:
 
     def _run_prefix(self, context: Context) -> _Prefix:
         """Embed prompt and reports and run them through the language model."""
-        reports = len(context.reports) if self._projector is not None else 0
-        prompt = build_full_prompt(self.processor.tokenizer, context.description, context.labels, reports)
+        prompt = self.prompt(context)
         ids, embeds = self.embed_prefix(prompt, torch.from_numpy(np.array(context.vectors, np.float32)))
         cache = DynamicCache(config=self.model.config.text_config)
         positions = torch.arange(len(ids), device=embeds.device).expand(3, 1, -1) if self.checkpoint.model_type == "minicpmv4_7" else None
@@ -275,7 +272,7 @@ class TorchPredictor:
         return ids, embeds
 
 
-def _copies(cache: DynamicCache, sequences: torch.LongTensor) -> DynamicCache:
+def copies(cache: DynamicCache, sequences: torch.LongTensor) -> DynamicCache:
     """Return a copy of a cache that holds the sequences (n,) of it, side by side."""
     copied = copy.deepcopy(cache)
     copied.reorder_cache(sequences)

@@ -51,8 +51,10 @@ def test_every_pair_is_traced_and_the_outcome_told_whatever_it_is(root: Path) ->
     assert "foreign: a note about another machine" in done.stdout
     assert "2 groups are few" in done.stdout
     document = json.loads((root / "var" / "s1" / "evaluate" / "attention.json").read_text(encoding="utf-8"))
-    assert document["foreign"]["n"] == document["contrary"]["n"] == 6
-    assert 0.0 < document["foreign"]["preference"]["value"] < 1.0
+    for measure in ("weight", "share", "pull"):
+        assert document["foreign"][measure]["n"] == document["contrary"][measure]["n"] == 6
+    assert 0.0 < document["foreign"]["share"]["preference"]["value"] < 1.0
+    assert document["foreign"]["pull"]["preference"] == document["foreign"]["pull"]["more"]
     assert json.loads(inspector(root, *arguments, "--json").stdout) == document
     both = inspector(root, *arguments, "--no-reports")
     assert both.exit_code == 2

@@ -101,11 +101,26 @@ def test_a_traced_verdict_shows_what_each_report_weighed(browser: Browser, stati
         logged = log.get(row["inspection_id"])
     assert logged is not None
     shares = {"picture": 0.5, "reports": 0.125, "words": 0.375}
-    one = Attention(logged.inspection_id, "frame", "tiny@abc", logged.captured_at, "screw", "scale_pit", shares, {"QC-1": 0.125}, {})
+    pulls = {"picture": 2.0, "reports": -0.25, "words": 1.0}
+    one = Attention(
+        logged.inspection_id,
+        "frame",
+        "tiny@abc",
+        logged.captured_at,
+        "screw",
+        "scale_pit",
+        shares,
+        {"QC-1": 0.125},
+        {},
+        pulls,
+        {"QC-1": -0.25},
+    )
     assert "12.5 %" not in browser.get(f"/-/why/s1/{row['inspection_id']}").text
     with Traces(database_path(station, tmp_path), "s1") as traces:
         traces.write([one])
-    assert "12.5 %" in browser.get(f"/-/why/s1/{row['inspection_id']}").text
+    page = browser.get(f"/-/why/s1/{row['inspection_id']}").text
+    assert "12.5 %" in page
+    assert "-0.250" in page
 
 
 def test_a_stored_trace_is_shown_and_may_do_nothing(browser: Browser, tmp_path: Path) -> None:

@@ -20,9 +20,11 @@ MODEL = "inspector-edge@0123456789ab"
 
 def attention(inspection: Inspection, picture: float = 0.3) -> Attention:
     shares = {"picture": picture, "reports": 0.2, "words": 0.8 - picture}
+    pulls = {"picture": 1.5, "reports": -0.25, "words": 0.5}
     return Attention(
-        inspection.inspection_id, "frame", MODEL, inspection.captured_at, "bracket", "scratch", shares, {"QC-1": 0.2}, {"3": shares}
-    )
+        inspection.inspection_id, "frame", MODEL, inspection.captured_at, "bracket", "scratch", shares, {"QC-1": 0.2}, {"3": shares},
+        pulls, {"QC-1": -0.25},
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -67,6 +69,19 @@ def test_only_what_was_judged_and_whose_picture_was_kept_waits_for_a_trace_by_th
         assert traces.untraced(MODEL, 10) == both[1:]
         assert traces.untraced("other@1", 10) == both
         assert traces.untraced(MODEL, 10, since=logged[2].inspected_at + timedelta(seconds=1)) == []
+
+
+def test_traces_of_plain_weights_are_not_read_and_their_inspections_wait_to_be_traced_anew(path: Path, logged: list[Inspection]) -> None:
+    with Traces(path, "cell-3") as traces:
+        traces.write([attention(logged[1])])
+    database = open_database(path)
+    database.conn.execute("UPDATE traces SET measure = 'attention'")  # as migration 9 leaves what was there
+    database.close()
+    with Traces(path, "cell-3") as traces:
+        assert traces.read() == []
+        assert logged[1].inspection_id in traces.untraced(MODEL, 10)
+        traces.write([attention(logged[1])])
+        assert traces.read() == [attention(logged[1])]
 
 
 def test_a_trace_goes_with_its_inspection_and_never_stands_without_one(path: Path, logged: list[Inspection]) -> None:

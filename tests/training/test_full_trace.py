@@ -1,9 +1,13 @@
 """The trace of a full MiniCPM-V on tiny models of the true classes: weights of a plain pass through transformers' own forward."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from inspector.core.context import Context
+from inspector.core.label import LabelSet
 from inspector.training.full_trace import FullTracer
 from inspector.training.picture_share import Tile, laid_out
 from inspector.training.trace import Trace
@@ -53,19 +57,78 @@ def plain_weights(predictor: TorchPredictor, region: TracedRegion) -> torch.Tens
 
 
 def test_weights_are_those_of_a_plain_pass_and_every_row_sums_to_one(predictor: TorchPredictor, traced: TracedRegion) -> None:
-    assert traced.trace.weights[-1] == pytest.approx(plain_weights(predictor, traced).numpy(), abs=1e-5)
-    assert traced.trace.weights.sum(-1) == pytest.approx(1.0, abs=1e-5)
+    assert traced.trace.parts.weights[-1] == pytest.approx(plain_weights(predictor, traced).numpy(), abs=1e-5)
+    for rows in (traced.trace.parts.weights, traced.trace.parts.mixed, traced.trace.parts.mixed_by_head):
+        assert rows.sum(-1) == pytest.approx(1.0, abs=1e-5)
     assert traced.trace.difference < 1e-5
 
 
+def test_the_way_leads_to_the_verdict_and_pulls_sum_to_what_reading_did(predictor: TorchPredictor, traced: TracedRegion) -> None:
+    p, trace = traced.prediction.confidence, traced.trace
+    assert trace.odds[1] == pytest.approx(np.log(p / (1 - p)), abs=1e-3)
+    labels = LabelSet(("good", "scale"), "good")  # nothing is read behind the prompt, so that the sum is complete
+    read = replace(context(2), labels=labels)
+    (prediction,), _ = predictor.predict([("frame", traced.image)], read)
+    two = FullTracer(predictor).trace(traced.image, read, prediction)
+    assert two.pull.sum() == pytest.approx(two.odds[1] - two.odds[0], abs=0.02 * float(np.abs(two.parts.pulls).sum()) + 1e-4)
+    assert two.odds[0] == pytest.approx(odds_without(predictor, traced, read, prediction.label), abs=1e-4)
+    assert abs(two.odds[1] - two.odds[0]) > 1e-3
+
+
+def odds_without(predictor: TorchPredictor, region: TracedRegion, read: Context, label: str) -> float:
+    """Return a label's log-odds in one plain pass in which the last token reads nothing in the layer of full attention."""
+    prompt = predictor.prompt(read)
+    whole = FullTracer(predictor)._whole(prompt, predictor.processor.frame(region.image, prompt.tail), read, label)
+    assert whole.behind == 0
+
+    def nothing(given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
+        changed = given[0].clone()
+        changed[:, -1] = 0
+        return (changed,)
+
+    hook = predictor.model.model.language_model.layers[3].self_attn.o_proj.register_forward_pre_hook(lambda _, given: nothing(given))
+    try:
+        with torch.no_grad():
+            hidden = predictor.model.model.language_model(inputs_embeds=whole.embeds, position_ids=whole.positions, use_cache=False)
+    finally:
+        hook.remove()
+    rows = predictor.model.get_output_embeddings().weight[torch.from_numpy(prompt.trie.edge_tokens)]
+    logits = rows @ hidden.last_hidden_state[0, -1]
+    log_p = (logits.log_softmax(0) @ torch.from_numpy(prompt.trie.paths.T.astype(np.float32))).tolist()
+    return float(np.subtract(*(log_p if prompt.trie.labels.index(label) == 0 else log_p[::-1])))
+
+
+def test_a_part_is_the_weight_times_the_gated_value_behind_the_output_matrix(predictor: TorchPredictor, traced: TracedRegion) -> None:
+    """Shares by hand: values, gates and queries of one plain pass."""
+    attention, kept = predictor.model.model.language_model.layers[3].self_attn, dict[str, torch.Tensor]()
+    names = {"v_proj": "values", "q_proj": "asked"}
+    hooks = [
+        getattr(attention, name).register_forward_hook(lambda _m, _g, output, key=key: kept.update({key: output[0]}))
+        for name, key in names.items()
+    ]
+    try:
+        weights = plain_weights(predictor, traced)  # (H, n)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    d, group = attention.head_dim, attention.num_key_value_groups
+    gates = kept["asked"][-1].view(-1, 2 * d)[:, d:].sigmoid()  # (H, d)
+    values = kept["values"].view(len(kept["values"]), -1, d)  # (n, G, d)
+    output = attention.o_proj.weight.view(-1, len(weights), d)
+    given = torch.stack([weights[h, :, None] * ((values[:, h // group] * gates[h]) @ output[:, h].T) for h in range(len(weights))])
+    lengths, together = given.norm(dim=-1), given.sum(0).norm(dim=-1)
+    assert traced.trace.parts.mixed_by_head[-1] == pytest.approx((lengths / lengths.sum(-1, keepdim=True)).detach().numpy(), abs=1e-5)
+    assert traced.trace.parts.mixed[-1] == pytest.approx((together / together.sum()).detach().numpy(), abs=1e-5)
+
+
 def test_only_layers_of_full_attention_are_shown_and_that_is_said(traced: TracedRegion) -> None:
-    assert (traced.trace.layers, traced.trace.of_layers, len(traced.trace.weights)) == ((3,), 4, 1)
+    assert (traced.trace.layers, traced.trace.of_layers, len(traced.trace.parts.weights)) == ((3,), 4, 1)
     assert traced.trace.layers_in_words.startswith("1 of 4 (numbers 3): the others are linear attention")
 
 
 def test_every_position_is_a_word_a_report_or_a_part_of_the_picture(traced: TracedRegion) -> None:
     trace: Trace = traced.trace
-    assert sorted([*trace.words, *trace.reports_at.tolist(), *trace.picture_at.tolist()]) == list(range(trace.weights.shape[-1]))
+    assert sorted([*trace.words, *trace.reports_at.tolist(), *trace.picture_at.tolist()]) == list(range(trace.parts.weights.shape[-1]))
     assert len(trace.reports) == 2
     assert sum(trace.shares.values()) == pytest.approx(1.0, abs=1e-5)
     assert "".join(text for _, text in sorted(trace.words.items())).endswith("Verdict:")

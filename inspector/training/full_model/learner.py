@@ -16,9 +16,9 @@ from torch.nn import functional
 from inspector.training.full_model.adapters import adapter_parameters
 from inspector.training.full_model.pool import FullVisit, Seen
 from inspector.training.learner import Learner
+from inspector.vlm.label_paths import choices_on_way
 from inspector.vlm.report_projector import ReportProjector
 from inspector.vlm.torch_predictor import TorchPredictor
-from inspector.vlm.trie import LabelTrie
 
 
 class FullLearner(Learner):
@@ -58,7 +58,7 @@ class FullLearner(Learner):
         head = predictor.model.get_output_embeddings().weight
         for row, label in zip(hidden, labels, strict=True):
             steps = []
-            for depth, edges, true in _steps(trie, label):
+            for depth, edges, true in choices_on_way(trie, label):
                 logits = row[depth].float() @ head[torch.from_numpy(trie.edge_tokens[edges]).to(head.device)].float().T
                 steps.append(functional.cross_entropy(logits[None], torch.tensor([true], device=head.device), label_smoothing=smoothing))
             yield torch.stack(steps).sum()
@@ -102,12 +102,3 @@ def _by_layout(visit: FullVisit) -> list[list[int]]:
     for place, seen in enumerate(visit.seen):
         groups.setdefault(seen.frame.layout, []).append(place)
     return list(groups.values())
-
-
-def _steps(trie: LabelTrie, label: str) -> Iterator[tuple[int, "np.ndarray[tuple[int], np.dtype[np.int64]]", int]]:
-    """Yield for each branching node on a label's way: tokens before it, its edges, and which of them is the label's."""
-    way = trie.paths[trie.labels.index(label)]
-    for node, place in enumerate(trie.nodes):
-        edges = np.flatnonzero(trie.edge_nodes == node)
-        if way[edges].any():
-            yield int(trie.tree_depths[place]) if place >= 0 else 0, edges, int(way[edges].argmax())
