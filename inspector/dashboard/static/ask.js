@@ -1,5 +1,6 @@
 // The assistant's panel: asks without leaving the page, and records a question as a WAV file of one channel at 16 kHz.
 "use strict";
+{  // names of its own: other scripts stand beside it
 const RATE_HZ = 16000, LONGEST_S = 60, LONGEST_BYTES = 6e6;
 
 function wav(samples) {
@@ -94,3 +95,4 @@ function setUp(form) {
 }
 
 document.querySelectorAll("form.ask").forEach(setUp);
+}
