@@ -71,6 +71,8 @@ def judged_anew(page: Any) -> str:
 
 def test_without_a_microphone_the_panel_says_so_and_takes_a_recording(address: str, tmp_path: Path) -> None:  # noqa: F811 - the fixture
     pytest.importorskip("pocketsphinx", reason="pocketsphinx is not installed: pip install 'qc-inspector[assist]'")
+    from playwright.sync_api import FilePayload  # noqa: PLC0415 - asked for where it is needed
+
     with chromium.browser() as context:
         # As over plain HTTP from another machine.
         context.add_init_script("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
@@ -81,6 +83,6 @@ def test_without_a_microphone_the_panel_says_so_and_takes_a_recording(address: s
         page.set_input_files("form.ask [name=sound]", str(speak("how is the station", tmp_path / "question.wav")))
         page.click("form.ask button.main")
         page.wait_for_selector("#answer:has-text('“how is the station”')", timeout=20_000)
-        page.set_input_files("form.ask [name=sound]", files=[{"name": "a.wav", "mimeType": "audio/wav", "buffer": b"no sound"}])
+        page.set_input_files("form.ask [name=sound]", files=FilePayload(name="a.wav", mimeType="audio/wav", buffer=b"no sound"))
         page.click("form.ask button.main")
         page.wait_for_selector("#answer .error:has-text('no WAV file')", timeout=20_000)
