@@ -95,11 +95,18 @@ def board(root: Path, *words: str) -> Iterator[str]:
         yield found.group()
 
 
+def settle(page: Any) -> None:
+    """Wait until a wall has heard of every station and its pictures are there."""
+    page.wait_for_function("[...document.querySelectorAll('.tile')].every((tile) => tile.dataset.state)")
+    page.evaluate("Promise.all([...document.querySelectorAll('image')].map((image) => fetch(image.href.baseVal)))")
+    page.wait_for_timeout(1500)
+
+
 def draw_each(page: Any, address: str, pages: dict[str, str]) -> None:
     """Draw pages that need nothing but a visit."""
     for name, path in pages.items():
         page.goto(address + path)
-        page.wait_for_timeout(1500)
+        settle(page)
         keep(page, name)
 
 
@@ -126,7 +133,7 @@ def draw(page: Any, address: str) -> None:
     draw_each(page, address, PAGES)
     ask(page, address)
     page.goto(f"{address}/?lang=zh")
-    page.wait_for_timeout(1500)
+    settle(page)
     keep(page, "wall-zh")
 
 
@@ -144,6 +151,17 @@ def ask(page: Any, address: str) -> None:
         page.wait_for_selector("form.order")
         keep(page, f"confirm{suffix}")
     page.goto(f"{address}/?lang=en")
+    page.fill("form.ask [name=text]", "how many parts in the last hour")
+    page.click("form.ask button.main")
+    page.wait_for_selector("#answer dl")
+    page.locator("#answer").scroll_into_view_if_needed()
+    keep(page, "wall-assistant")
+    page.goto(f"{address}/-/reviews?station=strip")
+    page.click("tbody a")
+    page.click("form.ask button.main")  # without a question
+    page.wait_for_selector("#answer .error")
+    page.locator("form.ask").scroll_into_view_if_needed()
+    keep(page, "why-assistant")
 
 
 def keep(page: Any, name: str) -> None:
@@ -176,7 +194,7 @@ def real_station(root: Path, port: int) -> StationSettings:
 @contextmanager
 def faulty_station(root: Path, name: str, *faults: str) -> Iterator[None]:
     """Stand in for a daemon whose camera or broker is lost: its log and its lock are the real ones."""
-    settings = write_station(root, name)
+    settings = write_station(root, name, mqtt="port = 1883")
     path = fill(settings, root, some(settings, 11))
     lock = StationLock(path)
     lock.acquire()
@@ -198,6 +216,10 @@ def million_station(root: Path) -> None:
     log = database_path(read_station(root / "calibration" / load.STATION), root)
     log.parent.mkdir(parents=True)
     log.symlink_to(MILLION)
+    with Log(log, load.STATION) as opened:
+        if not opened.events(1):
+            for kind in ("started", "stopped"):
+                opened.event(kind, "model m@1, 1 camera(s)" if kind == "started" else "as somebody wished")
 
 
 @contextmanager
