@@ -97,7 +97,8 @@ def board(root: Path, *words: str) -> Iterator[str]:
 
 def settle(page: Any) -> None:
     """Wait until a wall has heard of every station and its pictures are there."""
-    page.wait_for_function("[...document.querySelectorAll('.tile')].every((tile) => tile.dataset.state)")
+    while page.locator(".tile:not([data-state])").count():
+        page.wait_for_timeout(200)
     page.evaluate("Promise.all([...document.querySelectorAll('image')].map((image) => fetch(image.href.baseVal)))")
     page.wait_for_timeout(1500)
 
