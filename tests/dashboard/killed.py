@@ -60,15 +60,16 @@ class Result:
 class Pair:
     """Daemon and dashboard of one station."""
 
-    def __init__(self, root: Path, settings: StationSettings, port: int) -> None:
+    def __init__(self, root: Path, settings: StationSettings, port: int, *, has_users: bool = True) -> None:
         self.root, self.settings, self.port = root, settings, port
+        self.users = ("--users", "users.toml") if has_users else ()
         self.log = database_path(settings, root)
         self.told = (root / "programs.txt").open("ab")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str) -> None:
         """Start one of the two."""
-        words = ["run", STATION] if name == "daemon" else ["dashboard", STATION, "--users", "users.toml", "--port", str(self.port)]
+        words = ["run", STATION] if name == "daemon" else ["dashboard", STATION, *self.users, "--port", str(self.port)]
         command = [sys.executable, "-m", "inspector", "--root", str(self.root), *words]
         environment = os.environ | {"STATE_DIRECTORY": "", "PYTHONPATH": str(Path(__file__).parents[2])}
         self.processes[name] = subprocess.Popen(command, cwd=self.root, stdout=self.told, stderr=self.told, env=environment)

@@ -178,10 +178,10 @@ def keep(page: Any, name: str) -> None:
 
 
 def real_station(root: Path, port: int) -> StationSettings:
-    """Copy the demo's station; it goes round and round at two frames a second and keeps every picture."""
+    """Copy the demo's station; it goes round and round at a frame every two seconds and keeps every picture."""
     folder = root / "calibration" / "strip"
     shutil.copytree(ROOT / "calibration" / "demo", folder)
-    text = (folder / "station.toml").read_text(encoding="utf-8").replace("rate_hz = 5.0", "rate_hz = 2.0\nloop = true")
+    text = (folder / "station.toml").read_text(encoding="utf-8").replace("rate_hz = 5.0", "rate_hz = 0.5\nloop = true")
     text += f'\n[decision]\nfail_above = 0.9\n[log]\nkeep_images = "all"\n[mqtt]\nport = {port}\n[commands]\nallow = ["pause", "resume"]\n'
     (folder / "station.toml").write_text(text, encoding="utf-8")
     subprocess.run(
