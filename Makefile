@@ -13,6 +13,7 @@ TORCH_INDEX ?= auto
 VERDICTS ?= 10000
 SEED ?= 1
 MINUTES ?= 120
+KILLS ?= 40
 INPUTS ?= 10000
 ROWS ?= 1000000
 FRAMES ?= 3000
@@ -22,7 +23,7 @@ BIN := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers docs faults camera-faults train-faults soak malformed dashboard-load dashboard-pictures systemd clean
+.PHONY: help demo test check bench bench-peers docs faults camera-faults train-faults soak malformed dashboard-load dashboard-kills dashboard-screen dashboard-pictures systemd clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -64,6 +65,12 @@ soak: $(VENV)/.dev ## run the demo station for MINUTES=n and watch memory, descr
 
 dashboard-load: $(VENV)/.dev ## every page of the dashboard over ROWS=n verdicts while the daemon judges ten frames a second; needs ten minutes
 	@$(BIN)/python -m tests.dashboard.load --rows $(ROWS)
+
+dashboard-kills: $(VENV)/.dev ## kill dashboard and daemon in turn under load, KILLS=n SEED=m: no lock left, no row lost; ten minutes
+	@$(BIN)/python -m tests.dashboard.killed --kills $(KILLS) --seed $(SEED)
+
+dashboard-screen: $(VENV)/.dev ## how long from a verdict to the screen of a real Chromium; a minute
+	@$(BIN)/python -m tests.dashboard.screen
 
 dashboard-pictures: $(VENV)/.dev ## draw docs/dashboard/*.png anew in a real Chromium
 	@$(BIN)/python -m tests.dashboard.pictures

@@ -54,11 +54,12 @@ def open_judge(
     *,
     use_reports: bool = True,
     use_normality: bool = True,
+    read_only: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Pipeline]:
     """Open model and reports; yield the pipeline that joins them. Raises ``InspectorError`` if a part cannot be used.
 
-    The model has passed the parity gate then; ``tell`` gets how, in a line.
+    The model has passed the parity gate then; ``tell`` gets how, in a line. ``read_only`` writes nothing beside the log.
     """
     checkpoint = open_any(root / "models" / settings.model.checkpoint, settings.model)
     predictor = open_predictor(checkpoint, settings.model)
@@ -66,7 +67,7 @@ def open_judge(
     refuse_other_model(normalities, predictor.name, settings.folder)
     products = _products(settings, normalities)
     predictor.check_labels({name: product.labels for name, product in products.items()})
-    passed = check_parity(open_gate(checkpoint, settings), lambda: predictor, memory_of(database_path(settings, root)))
+    passed = check_parity(open_gate(checkpoint, settings), lambda: predictor, memory_of(database_path(settings, root)), keep=not read_only)
     tell("; ".join([passed.text, *passed.notes, *filter(None, [predictor.standing])]))
     wants_reports = use_reports and settings.reports.max_reports > 0
     notes: tuple[str, ...] = ()
@@ -75,7 +76,8 @@ def open_judge(
     with ExitStack() as parts:
         reports: Reports = NoReports(checkpoint.report_width)
         if wants_reports and checkpoint.encoder:
-            reports = _open_reports(settings, root, checkpoint, {name: product.description for name, product in products.items()})
+            described = {name: product.description for name, product in products.items()}
+            reports = _open_reports(settings, root, checkpoint, described, read_only=read_only)
             parts.callback(reports.close)
         yield Pipeline(
             predictor=predictor,
@@ -201,12 +203,16 @@ def _judge_waiting(orders: Orders, line: Line, recorder: Recorder) -> None:
         _judge(frames, orders, recorder)
 
 
-def _open_reports(settings: StationSettings, root: Path, checkpoint: AnyCheckpoint, descriptions: dict[str, str]) -> ReportStore:
-    """Open the station's reports; embed those that have no vector of the encoder in use."""
+def _open_reports(
+    settings: StationSettings, root: Path, checkpoint: AnyCheckpoint, descriptions: dict[str, str], *, read_only: bool
+) -> ReportStore:
+    """Open the station's reports; embed those that have no vector of the encoder in use, unless nothing may be written."""
     encoder = open_encoder(settings.encoder, root / "models")
     checkpoint.refuse_other_encoder(encoder.revision)
-    store = ReportStore(database_path(settings, root), encoder.encode, encoder.revision, settings.reports, descriptions)
-    store.embed_missing()
+    path = database_path(settings, root)
+    store = ReportStore(path, encoder.encode, encoder.revision, settings.reports, descriptions, read_only=read_only)
+    if not read_only:
+        store.embed_missing()
     return store
 
 

@@ -46,11 +46,11 @@ class History:
     """A station's log, opened to read."""
 
     def __init__(self, path: Path, station: str) -> None:
-        """Open it. Raises ``LogError``."""
+        """Open it, for one answer: beside a daemon, or where it has stopped and this user may not write. Raises ``LogError``."""
         self.path, self._station = path, station
-        self.log = Log(path, station, read_only=True)
+        self.log = Log(path, station, read_only=True, brief=True)
         """Inspections."""
-        self._database = open_database(path, read_only=True)
+        self._database = open_database(path, read_only=True, brief=True)
 
     def __enter__(self) -> Self:
         """Return the open history."""

@@ -1,5 +1,6 @@
 """Sound: a WAV file to one channel of 16-bit samples at 16 kHz, as the recognisers want it."""
 
+import io
 import wave
 from pathlib import Path
 
@@ -21,10 +22,11 @@ _QUIETEST = 50.0
 Samples = NDArray[np.int16]
 
 
-def read_sound(path: Path) -> Samples:
-    """Return (n,) int16 samples at 16 kHz. Raises ``AssistError`` that says what the file must be."""
+def read_sound(sound: Path | bytes) -> Samples:
+    """Return (n,) int16 samples at 16 kHz of a file or of its content. Raises ``AssistError`` that says what it must be."""
+    path = sound if isinstance(sound, Path) else "the recording"
     try:
-        with wave.open(str(path), "rb") as file:
+        with wave.open(io.BytesIO(sound) if isinstance(sound, bytes) else str(sound), "rb") as file:
             rate, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
             if file.getnframes() > LONGEST_S * rate:
                 raise AssistError(f"{path}: longer than {LONGEST_S:.0f} s; give the question alone")

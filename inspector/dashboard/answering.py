@@ -92,6 +92,7 @@ class Visit:
                 "with_args": functools.partial(_with_args, args),
                 "visit": self,
                 "logs_in": self.site.users is not None,
+                "has_assistant": self.site.help_desk is not None,
                 "here": template.partition(".")[0],
                 **context,
             },

@@ -14,6 +14,7 @@ from datasette.actor_auth_cookie import actor_from_request
 from datasette.utils.asgi import Request, Response
 
 from inspector.dashboard.site import Site
+from inspector.dashboard.uploads import LARGEST_BYTES
 from inspector.edge.commands.bucket import Bucket
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -23,6 +24,7 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 LOGIN = "/-/login"
+ASSISTANT = "/-/assist"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _PUBLIC = (LOGIN, "/assets/", "/favicon.ico")
 _SHUT = (
@@ -30,7 +32,7 @@ _SHUT = (
     "/-/permissions", "/-/messages", "/-/allow-debug", "/-/patterns", "/-/password-tool", "/_internal",
 )  # fmt: skip
 _LONGEST_BYTES = 65_536
-"""Longest form: a sentence and a box need no more."""
+"""Longest form: a sentence and a box need no more. That of the assistant may carry a recording."""
 _TRIES, _TRIES_PER_S, _CLIENTS = 10, 1 / 12, 1000
 """Attempts to log in: so many at once from one address, so many a second in the long run, and of how many addresses this is known."""
 _STRICT = b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
@@ -66,8 +68,13 @@ class Gate:
         """Return why a request is not let through, None if it is."""
         if path.startswith(_SHUT):
             return Response.text("Not found", status=404)
-        if not _length_is_fine(scope, headers):
-            return Response.text("A form of at most 64 kB, with its length, is expected", status=413)
+        longest = LARGEST_BYTES if path == ASSISTANT else _LONGEST_BYTES
+        if not _length_is_fine(scope, headers, longest):
+            said = "A recording of at most 6 MB, a minute," if path == ASSISTANT else "A form of at most 64 kB, with its length,"
+            return Response.text(f"{said} is expected", status=413)
+        kind = headers.get(b"content-type", b"")
+        if kind.startswith(b"multipart/form-data") and (path != ASSISTANT or b"; boundary=" not in kind):
+            return Response.text("This form is not expected here", status=415)
         if self._site.users is not None:
             return self._stranger(scope, path, headers)
         if _is_of_this_machine(headers):
@@ -91,11 +98,11 @@ class Gate:
         return self._tries.setdefault(client, Bucket(_TRIES_PER_S, _TRIES)).take(time.monotonic())
 
 
-def _length_is_fine(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+def _length_is_fine(scope: Scope, headers: dict[bytes, bytes], longest: int) -> bool:
     if scope["method"] in {"GET", "HEAD"}:
         return True
     length = headers.get(b"content-length", b"")
-    return length.isdigit() and int(length) <= _LONGEST_BYTES
+    return length.isdigit() and int(length) <= longest
 
 
 def _is_of_this_machine(headers: dict[bytes, bytes]) -> bool:

@@ -157,7 +157,7 @@ def tile(station: Shown, glance: Glance, language: Language) -> Tile:
         is_past=bool(row) and (state not in _AT_WORK or _is_blind(glance)),
         seq=glance.seq,
         disposition=disposition,
-        verdict_text=translate(words.get(str(disposition), "no data yet"), language),
+        verdict_text=translate(words.get(str(disposition), "not known" if glance.trouble else "no data yet"), language),
         label=station.label(row.get("product"), row.get("label"), language),
         confidence=row.get("confidence"),
         reason=str(row.get("reason", "")),

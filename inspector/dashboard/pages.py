@@ -11,8 +11,10 @@ from inspector.core.latency import Latencies
 from inspector.core.review import Review
 from inspector.dashboard import questions
 from inspector.dashboard.answering import HOURS, Visit, answered
+from inspector.dashboard.asking import assist
 from inspector.dashboard.exporting import Table
 from inspector.dashboard.live import PERIOD_S, Watch, as_event, box_px, tile
+from inspector.dashboard.ordering import order
 from inspector.dashboard.pictures import kinds_of, picture_file
 from inspector.dashboard.reviewing import UNKNOWN, learning, review, slips
 from inspector.dashboard.site import Site
@@ -226,6 +228,8 @@ ROUTES = [
     (r"^/-/reports$", answered(reports)),
     (r"^/-/health$", answered(health)),
     (r"^/-/learning$", answered(learning)),
+    (r"^/-/assist$", answered(assist)),
+    (r"^/-/order/(?P<order>[0-9a-f]{32})$", answered(order)),
     (rf"^/-/why/{_NAME}$", answered(why)),
     (rf"^/-/review/{_NAME}$", answered(review)),
     (rf"^/-/trace/{_NAME}$", trace),

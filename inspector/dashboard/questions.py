@@ -23,7 +23,7 @@ _KEYS: dict[Grouping, str] = {"label": "label", "lot": "lot", "hour": "substr(in
 _QUEUE = 500
 """Open reviews among which the most doubtful are looked for: the newest ones."""
 _LATEST = 10_000
-"""Newest verdicts that latencies are told of."""
+"""Newest verdicts that latencies are told of, and among which a picture is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ def newest(connection: sqlite3.Connection, station: str) -> Row | None:
 
 
 def newest_with_picture(connection: sqlite3.Connection, station: str) -> Row | None:
-    """Return the newest verdict whose picture is kept."""
-    query = "SELECT * FROM inspections WHERE station = ? AND image_path IS NOT NULL ORDER BY inspected_at DESC LIMIT 1"
-    return _one(connection, query, station)
+    """Return the newest verdict whose picture is kept, None if none of the newest 10,000 is: a log without pictures would be read whole."""
+    query = "SELECT * FROM inspections WHERE station = ? AND seq > ? AND image_path IS NOT NULL ORDER BY seq DESC LIMIT 1"
+    return _one(connection, query, station, last_seq(connection, station) - _LATEST)
 
 
 def inspection(connection: sqlite3.Connection, station: str, inspection_id: str) -> Row | None:

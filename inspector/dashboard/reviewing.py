@@ -41,7 +41,7 @@ async def review(visit: Visit) -> Response:
     if row is None:
         raise NotFound(visit.t("There is no such verdict."))
     try:
-        slip = _review(station, row, form, str(visit.user))
+        slip = new_review(station, row, form, str(visit.user))
         drop(slip_folder(station.log, station.settings.name), slip)
     except ValidationError:
         return await _refused(visit, visit.t("A sentence of at most {n} letters on one line, please.", n=LONGEST_NOTE), 400)
@@ -83,7 +83,7 @@ def slips(station: Shown, known: sqlite3.Connection) -> dict[str, Review]:
     return found
 
 
-def _review(station: Shown, row: questions.Row, form: Mapping[str, str], user: str) -> Review:
+def new_review(station: Shown, row: questions.Row, form: Mapping[str, str], user: str) -> Review:
     """Return what a form says. Raises ``ValueError`` if it is no review of this product."""
     product = station.settings.products.get(row["product"])
     label = form.get("label", "")

@@ -14,6 +14,7 @@ from inspector.errors import DashboardError
 from inspector.settings import StationSettings
 
 if TYPE_CHECKING:
+    from inspector.dashboard.helping import HelpDesk
     from inspector.dashboard.site import Site
 
 
@@ -60,8 +61,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def build_site(stations: Sequence[StationSettings], root: Path, users: Users | None) -> "Site":
-    """Return the site. Raises ``DashboardError`` if the extra is not installed."""
+def build_site(stations: Sequence[StationSettings], root: Path, users: Users | None, help_desk: "HelpDesk | None" = None) -> "Site":
+    """Return the site; without ``help_desk`` it has no assistant. Raises ``DashboardError`` if the extra is not installed."""
     # Datasette loads every plugin that it finds installed; these pages need one.
     os.environ["DATASETTE_LOAD_PLUGINS"] = "datasette-auth-passwords"
     try:
@@ -74,7 +75,7 @@ def build_site(stations: Sequence[StationSettings], root: Path, users: Users | N
     if not pm.is_registered(plugin):
         pm.register(plugin)
         pm.unregister(name="datasette.handle_exception")  # it prints every variable of a failed request, passwords too
-    return Site({settings.name: Shown.of(settings, root) for settings in stations}, users)
+    return Site({settings.name: Shown.of(settings, root) for settings in stations}, users, help_desk)
 
 
 def serve(site: "Site", address: Address, say: Any) -> None:  # noqa: ANN401 - takes a line

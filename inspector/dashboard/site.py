@@ -11,6 +11,7 @@ from datasette.app import Datasette
 from datasette.database import Database
 from datasette.utils import sqlite_timelimit
 
+from inspector.dashboard.helping import HelpDesk
 from inspector.dashboard.questions import has_log
 from inspector.dashboard.reading import reading
 from inspector.dashboard.users import Users
@@ -81,10 +82,11 @@ class LogDatabase(Database):
 class Site(Datasette):
     """The whole dashboard."""
 
-    def __init__(self, stations: Mapping[str, Shown], users: Users | None) -> None:
+    def __init__(self, stations: Mapping[str, Shown], users: Users | None, help_desk: HelpDesk | None = None) -> None:
         """Set the site up. Without ``users`` nobody logs in, so it must be reachable from this machine alone."""
         self.stations = stations
         self.users = users
+        self.help_desk = help_desk
         accounts = {f"{name}_password_hash": text for name, text in users.hashes.items()} if users else {}
         actors = {name: {"id": name, "may": list(rights)} for name, rights in users.rights.items()} if users else {}
         super().__init__(

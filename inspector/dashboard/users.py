@@ -13,8 +13,8 @@ import tomlkit
 
 from inspector.errors import DashboardError
 
-Right: TypeAlias = Literal["review", "sql"]
-"""``review``: settle what the model is in doubt about. ``sql``: ask the log questions of one's own."""
+Right: TypeAlias = Literal["review", "sql", "command"]
+"""``review``: settle what the model is in doubt about. ``sql``: ask the log questions of one's own. ``command``: send a station orders."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HASH = re.compile(r"pbkdf2_sha256\$\d{5,8}\$[^$\s]+\$[A-Za-z0-9+/=]+")
 LEAST_LETTERS = 10

@@ -32,15 +32,24 @@ def read_access(mqtt: MqttSection, base: Path, environ: Mapping[str, str] | None
     return Access(mqtt.username, _password(mqtt, base, os.environ if environ is None else environ), _tls(mqtt, base))
 
 
+def read_password(path: Path, key: str) -> str:
+    """Return the password in a file that no other user may read; ``key`` is what named it. Raises ``PublishError``."""
+    _check_private(path, key)
+    return _read(path, key)
+
+
+def read_credential(path: Path) -> str:
+    """Return the password in a systemd credential, which systemd keeps from others. Raises ``PublishError``."""
+    return _read(path, f"the systemd credential {path.name}")
+
+
 def _password(mqtt: MqttSection, base: Path, environ: Mapping[str, str]) -> str | None:
     """Return the password, or None if none is set."""
     if mqtt.password_file is not None:
-        path = base / mqtt.password_file
-        _check_private(path, "mqtt.password_file")
-        return _read(path, "mqtt.password_file")
+        return read_password(base / mqtt.password_file, "mqtt.password_file")
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     path = Path(credentials or "") / "mqtt-password"
-    return _read(path, "the systemd credential mqtt-password") if credentials and _is_there(path) else None
+    return read_credential(path) if credentials and _is_there(path) else None
 
 
 def _is_there(path: Path) -> bool:

@@ -210,6 +210,8 @@ def _properties(message: Message) -> Properties:
         properties.UserProperty = list(message.properties.items())
     if message.correlation is not None:
         properties.CorrelationData = message.correlation
+    if message.response_topic is not None:
+        properties.ResponseTopic = message.response_topic
     return properties
 
 

@@ -27,6 +27,8 @@ class Message:
     """True if the broker keeps it for later subscribers. Never set for messages in the outbox."""
     correlation: bytes | None = None
     """What tells the asker which question this answers; MQTT 5 only. Never set for messages in the outbox."""
+    response_topic: str | None = None
+    """Where the answer is wanted; MQTT 5 only. Never set for messages in the outbox."""
 
 
 @dataclass(frozen=True, slots=True)

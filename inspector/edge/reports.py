@@ -73,10 +73,13 @@ class ReportStore:
         *,
         read_only: bool = False,
     ) -> None:
-        """Open the database. ``descriptions`` holds each product in a few words. Raises ``LogError``."""
+        """Open the database. ``descriptions`` holds each product in a few words; ``read_only``: to look, and let go soon.
+
+        Raises ``LogError``.
+        """
         self._path, self._encode, self._revision, self._settings = database_path, encode, encoder_revision, settings
         self._descriptions = dict(descriptions or {})
-        self._database = open_database(database_path, read_only=read_only)
+        self._database = open_database(database_path, read_only=read_only, brief=read_only)
         self._queries: OrderedDict[str, Vectors] = OrderedDict()
         self._answers: OrderedDict[tuple[str, str, str | None, datetime], _Answer] = OrderedDict()
         self._mark: tuple[object, ...] = ()

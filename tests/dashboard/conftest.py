@@ -12,8 +12,10 @@ pytest.importorskip("datasette", reason="the extra dashboard is not installed: p
 import httpx
 from datasette_auth_passwords.utils import hash_password
 
+from inspector.cli.dashboard import new_help_desk
 from inspector.dashboard.serving import build_site
 from inspector.dashboard.users import Users
+from inspector.edge.commands.sending import Account
 from inspector.settings import StationSettings
 from tests.dashboard.kit import fill, some
 from tests.station_kit import write_station
@@ -26,7 +28,7 @@ class Browser:
     """Visits a site as a browser would: keeps cookies, follows no redirects, asks for HTML."""
 
     def __init__(self, site: Any, client: tuple[str, int] = ("192.0.2.7", 4711), base: str = "http://127.0.0.1") -> None:
-        self.app = site.app()
+        self.site, self.app = site, site.app()
         self.cookies = httpx.Cookies()
         self.client, self.base = client, base
 
@@ -59,7 +61,7 @@ class Browser:
 @pytest.fixture(scope="session")
 def users() -> Users:
     hashed = hash_password(PASSWORD, iterations=20_000)
-    rights: dict[str, Any] = {"mei": ("review",), "boss": ("review", "sql"), "guest": ()}
+    rights: dict[str, Any] = {"mei": ("review",), "boss": ("review", "sql"), "lead": ("command",), "guest": ()}
     return Users(dict.fromkeys(rights, hashed), rights)
 
 
@@ -75,13 +77,13 @@ def station(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StationSettings:
 @pytest.fixture
 def site(station: StationSettings, tmp_path: Path, users: Users) -> Any:
     """Return a dashboard of that station and of one that never ran; everybody must log in."""
-    return build_site([station, write_station(tmp_path, "s2")], tmp_path, users)
+    return build_site([station, write_station(tmp_path, "s2")], tmp_path, users, new_help_desk(Account()))
 
 
 @pytest.fixture
 def open_site(station: StationSettings, tmp_path: Path) -> Any:
     """Return the same for this machine alone, without users."""
-    return build_site([station, write_station(tmp_path, "s2")], tmp_path, None)
+    return build_site([station, write_station(tmp_path, "s2")], tmp_path, None, new_help_desk(Account()))
 
 
 @pytest.fixture

@@ -42,7 +42,8 @@ PAGES: tuple[str, ...] = (
     "/-/reviews?format=csv",
     "/-/learning",
 )
-PAGES += ("/-/reports", "/-/reports?q=flank", "/-/health", "why", f"/{STATION}", f"/{STATION}/inspections", f"/{STATION}/open_reviews")
+PAGES += ("/-/assist", "/-/reports", "/-/reports?q=flank", "/-/health", "why")
+PAGES += (f"/{STATION}", f"/{STATION}/inspections", f"/{STATION}/open_reviews")
 LIMIT_S = 1.0
 _BETWEEN_S = 0.5
 _SPAN_S = 86_400.0

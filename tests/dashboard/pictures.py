@@ -1,4 +1,8 @@
-"""``make dashboard-pictures``: every page in a real Chromium, for docs/dashboard: a station at work, one at fault, one without data."""
+"""``make dashboard-pictures``: every page in a real Chromium, for docs/dashboard.
+
+A station at work, one whose camera is lost, one whose broker is, one without data, one with a million verdicts. The log of the last is the
+one that ``make dashboard-load`` leaves; it is filled if it is not there, which takes some minutes.
+"""
 
 import os
 import re
@@ -21,13 +25,17 @@ from inspector.edge.instants import now
 from inspector.edge.lock import StationLock, mark_started
 from inspector.edge.log import Log, database_path
 from inspector.settings import StationSettings, read_station
-from tests.dashboard import chromium
+from tests.dashboard import chromium, load
 from tests.dashboard.kit import fill, some
 from tests.station_kit import write_station
 
 ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "docs" / "dashboard"
 PASSWORD = "correct horse 7"
+FAULTS = {
+    "camera-lost": "line: no frame for 2 s; check its cable and its power",
+    "broker-lost": "127.0.0.1:1883: connection refused",
+}
 LARGEST_BYTES = 150_000
 PAGES = {
     "wall": "/",
@@ -38,6 +46,15 @@ PAGES = {
     "health": "/-/health?station=press-8",
     "empty": "/-/defects?station=press-9",
     "tables": "/strip/open_reviews",
+}
+MILLION = ROOT / "var" / "dashboard-load" / f"{load.STATION}.db"
+OF_A_MILLION = {
+    "million-wall": "/",
+    "million-defects": "/-/defects?hours=0",
+    "million-lots": "/-/defects?hours=0&by=lot",
+    "million-reviews": "/-/reviews",
+    "million-health": "/-/health",
+    "million-tables": f"/{load.STATION}/inspections",
 }
 
 
@@ -52,18 +69,46 @@ def main() -> None:
         (root / "broker").mkdir()
         broker = parts.enter_context(running_broker(root / "broker"))
         strip = real_station(root, broker.port)
-        parts.enter_context(faulty_station(root))
+        parts.enter_context(faulty_station(root, "press-8", "camera-lost", "broker-lost"))
+        parts.enter_context(faulty_station(root, "press-7", "camera-lost"))
+        parts.enter_context(faulty_station(root, "press-10", "broker-lost"))
         write_station(root, "press-9")
-        set_password(root / "users.toml", "mei", PASSWORD, ("review", "sql"))
+        million_station(root)
+        set_password(root / "users.toml", "mei", PASSWORD, ("review", "sql", "command"))
         parts.enter_context(running(root, "run", "strip"))
         wait_for(database_path(strip, root), 30)
-        words = ("strip", "press-8", "press-9", "--users", str(root / "users.toml"), "--port", "0")
-        board = parts.enter_context(running(root, "dashboard", *words))
-        assert board.stderr is not None
-        found = re.search(r"http://\S+:\d+", board.stderr.readline())
-        assert found is not None
+        address = parts.enter_context(board(root, "strip", "press-8", "press-9", "--users", str(root / "users.toml")))
         with chromium.browser(1280, 760) as context:
-            draw(context.new_page(), found.group())
+            draw(context.new_page(), address)
+        for names, pages in ((("press-7", "press-10"), {"faults": "/"}), (("press-9",), {"no-data": "/"}), ((load.STATION,), OF_A_MILLION)):
+            with board(root, *names) as address, chromium.browser(1280, 760) as context:
+                draw_each(context.new_page(), address, pages)
+
+
+@contextmanager
+def board(root: Path, *words: str) -> Iterator[str]:
+    """Run a dashboard; yield its address."""
+    with running(root, "dashboard", *words, "--port", "0") as process:
+        assert process.stderr is not None
+        found = re.search(r"http://\S+:\d+", process.stderr.readline())
+        assert found is not None
+        yield found.group()
+
+
+def settle(page: Any) -> None:
+    """Wait until a wall has heard of every station and its pictures are there."""
+    while page.locator(".tile:not([data-state])").count():
+        page.wait_for_timeout(200)
+    page.evaluate("Promise.all([...document.querySelectorAll('image')].map((image) => fetch(image.href.baseVal)))")
+    page.wait_for_timeout(1500)
+
+
+def draw_each(page: Any, address: str, pages: dict[str, str]) -> None:
+    """Draw pages that need nothing but a visit."""
+    for name, path in pages.items():
+        page.goto(address + path)
+        settle(page)
+        keep(page, name)
 
 
 def draw(page: Any, address: str) -> None:
@@ -86,13 +131,38 @@ def draw(page: Any, address: str) -> None:
         page.click("text=Sign")
         page.wait_for_selector(".done")
     time.sleep(3)
-    for name, path in PAGES.items():
-        page.goto(address + path)
-        page.wait_for_timeout(1500)
-        keep(page, name)
+    draw_each(page, address, PAGES)
+    ask(page, address)
     page.goto(f"{address}/?lang=zh")
-    page.wait_for_timeout(1500)
+    settle(page)
     keep(page, "wall-zh")
+
+
+def ask(page: Any, address: str) -> None:
+    """Draw the assistant with an answer and with an order, and the page that confirms it; all of it in Chinese too."""
+    for language, question in (("en", "show the last defect"), ("zh", "最近的缺陷")):
+        suffix = "" if language == "en" else f"-{language}"
+        page.goto(f"{address}/-/assist?station=strip&lang={language}")
+        for text, name in ((question, f"assistant{suffix}"), ("pause the station", f"assistant-order{suffix}")):
+            page.fill("form.ask [name=text]", text)
+            page.click("form.ask button.main")
+            page.wait_for_selector(f'#answer .heard:has-text("{text}")')
+            keep(page, name)
+        page.click("#answer a.button")
+        page.wait_for_selector("form.order")
+        keep(page, f"confirm{suffix}")
+    page.goto(f"{address}/?lang=en")
+    page.fill("form.ask [name=text]", "how many parts in the last hour")
+    page.click("form.ask button.main")
+    page.wait_for_selector("#answer dl")
+    page.locator("#answer").scroll_into_view_if_needed()
+    keep(page, "wall-assistant")
+    page.goto(f"{address}/-/reviews?station=strip")
+    page.click("tbody a")
+    page.click("form.ask button.main")  # without a question
+    page.wait_for_selector("#answer .error")
+    page.locator("form.ask").scroll_into_view_if_needed()
+    keep(page, "why-assistant")
 
 
 def keep(page: Any, name: str) -> None:
@@ -108,11 +178,11 @@ def keep(page: Any, name: str) -> None:
 
 
 def real_station(root: Path, port: int) -> StationSettings:
-    """Copy the demo's station; it goes round and round at two frames a second and keeps every picture."""
+    """Copy the demo's station; it goes round and round at a frame every two seconds and keeps every picture."""
     folder = root / "calibration" / "strip"
     shutil.copytree(ROOT / "calibration" / "demo", folder)
-    text = (folder / "station.toml").read_text(encoding="utf-8").replace("rate_hz = 5.0", "rate_hz = 2.0\nloop = true")
-    text += f'\n[decision]\nfail_above = 0.9\n[log]\nkeep_images = "all"\n[mqtt]\nport = {port}\n'
+    text = (folder / "station.toml").read_text(encoding="utf-8").replace("rate_hz = 5.0", "rate_hz = 0.5\nloop = true")
+    text += f'\n[decision]\nfail_above = 0.9\n[log]\nkeep_images = "all"\n[mqtt]\nport = {port}\n[commands]\nallow = ["pause", "resume"]\n'
     (folder / "station.toml").write_text(text, encoding="utf-8")
     subprocess.run(
         [sys.executable, "-m", "inspector", "--root", str(root), "reports", "import", "strip", str(folder / "reports.csv")],
@@ -123,19 +193,34 @@ def real_station(root: Path, port: int) -> StationSettings:
 
 
 @contextmanager
-def faulty_station(root: Path) -> Iterator[None]:
-    """Stand in for a daemon whose camera and broker are lost: its log and its lock are the real ones."""
-    settings = write_station(root, "press-8")
+def faulty_station(root: Path, name: str, *faults: str) -> Iterator[None]:
+    """Stand in for a daemon whose camera or broker is lost: its log and its lock are the real ones."""
+    settings = write_station(root, name, mqtt="port = 1883")
     path = fill(settings, root, some(settings, 11))
     lock = StationLock(path)
     lock.acquire()
     mark_started(path, 0)
     with Log(path, settings.name) as log:
         log.event("started", "model tiny, 1 camera(s)")
-        log.event("camera-lost", "line: no frame for 2 s; check its cable and its power")
-        log.event("broker-lost", "127.0.0.1:1883: connection refused")
+        for kind in faults:
+            log.event(kind, FAULTS[kind])
     yield
     lock.release()
+
+
+def million_station(root: Path) -> None:
+    """Put the log of a million verdicts where its station looks for it."""
+    shutil.copytree(ROOT / "calibration" / "demo", root / "calibration" / load.STATION)
+    if not MILLION.exists():
+        MILLION.parent.mkdir(parents=True, exist_ok=True)
+        load.fill(MILLION, 1_000_000)
+    log = database_path(read_station(root / "calibration" / load.STATION), root)
+    log.parent.mkdir(parents=True)
+    log.symlink_to(MILLION)
+    with Log(log, load.STATION) as opened:
+        if not opened.events(1):
+            for kind in ("started", "stopped"):
+                opened.event(kind, "model m@1, 1 camera(s)" if kind == "started" else "as somebody wished")
 
 
 @contextmanager

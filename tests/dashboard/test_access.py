@@ -17,7 +17,17 @@ from inspector.settings import StationSettings
 from tests.dashboard.conftest import PASSWORD, Browser
 from tests.dashboard.kit import write_report
 
-PAGES = ["/", "/-/events", "/-/defects", "/-/reviews", "/-/reports", "/-/health", "/-/defects?format=csv", "/-/reviews?format=json"]
+PAGES = [
+    "/",
+    "/-/events",
+    "/-/assist",
+    "/-/defects",
+    "/-/reviews",
+    "/-/reports",
+    "/-/health",
+    "/-/defects?format=csv",
+    "/-/reviews?format=json",
+]
 OF_DATASETTE = ["/s1", "/s1/inspections", "/s1/inspections.csv", "/s1/inspections.json?_shape=array", "/s1/latest.json", "/s1.db"]
 ABOUT_ITSELF = ["/-/metadata.json", "/-/settings.json", "/-/plugins.json", "/-/databases.json", "/-/password-tool", "/_internal"]
 BASIC = {"authorization": "Basic bWVpOmNvcnJlY3QgaG9yc2UgNw=="}
@@ -143,7 +153,7 @@ def test_a_search_text_is_only_ever_a_text(browser: Browser, station: StationSet
     write_report(database_path(station, tmp_path), Report("QC-1", now(), "screw", "pit on the flank"))
     answer = browser.get("/-/reports", params={"q": text, "format": "json"})
     assert answer.json() == []
-    for page in ("/-/defects", "/-/reviews", "/-/health"):
+    for page in ("/-/defects", "/-/reviews", "/-/health", "/-/assist"):
         assert browser.get(page, params={"station": text}).status_code == 404
         assert browser.get(page, params={"by": text, "hours": text}).status_code == 200
     assert len(browser.get("/-/reports", params={"q": "pit", "format": "json"}).json()) == 1

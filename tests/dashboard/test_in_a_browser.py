@@ -73,7 +73,7 @@ def station(
 def address(station: StationSettings, tmp_path: Path) -> Iterator[str]:
     """Serve the dashboard as a user starts it; return its address."""
     users = tmp_path / "users.toml"
-    set_password(users, "mei", PASSWORD, ("review",))
+    set_password(users, "mei", PASSWORD, ("review", "command"))
     command = [sys.executable, "-m", "inspector", "--root", str(tmp_path), "dashboard", "s1", "--users", str(users), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
         assert process.stderr is not None

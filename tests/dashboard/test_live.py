@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from inspector.dashboard.live import Watch, as_event, tile
+from inspector.dashboard import questions
+from inspector.dashboard.live import Glance, Watch, as_event, tile
 from inspector.dashboard.pages import new_watches
 from inspector.edge.instants import now
 from inspector.edge.lock import StationLock, mark_started
@@ -45,6 +47,22 @@ def test_a_station_without_verdicts_says_that_there_is_no_data_yet(site: Any) ->
     found = seen(site, "s2")
     assert (found["disposition"], found["verdict_text"], found["age_s"], found["picture"]) == (None, "no data yet", None, None)
     assert found["faults"] == ["The log begins with the first start of the daemon."]
+
+
+def test_a_log_that_cannot_be_read_is_not_called_one_without_data(site: Any) -> None:
+    found = tile(site.stations["s1"], Glance(trouble="the disk is gone"), "en")
+    assert (found.state, found.verdict_text, found.faults) == ("unreadable", "not known", ["the disk is gone"])
+
+
+def test_a_picture_is_looked_for_among_the_newest_ten_thousand_verdicts_alone(station: StationSettings, tmp_path: Path) -> None:
+    path = database_path(station, tmp_path)
+    with sqlite3.connect(path) as connection:
+        assert questions.newest_with_picture(connection, "s1") is not None
+        query = "SELECT * FROM inspections WHERE station = 's1' AND seq > 1 AND image_path IS NOT NULL ORDER BY seq DESC LIMIT 1"
+        assert "seq>?" in connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchone()[3]
+        connection.execute("UPDATE sequences SET last_seq = 20000")
+        assert questions.newest_with_picture(connection, "s1") is None
+    connection.close()
 
 
 def test_a_lost_camera_and_a_lost_broker_are_told_in_words_and_their_end_too(site: Any, station: StationSettings, tmp_path: Path) -> None:

@@ -6,15 +6,17 @@ import sqlite3
 import stat
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from inspector.assist.parts import action_for
 from inspector.core.attention import Attention
 from inspector.core.inspection import Verdict
 from inspector.dashboard import questions
 from inspector.dashboard.reading import reading
 from inspector.dashboard.words import chinese, language_of, translate
+from inspector.edge.assistance import AnsweredVerdict, Picture
 from inspector.edge.instants import now
 from inspector.edge.lock import StationLock, mark_started
 from inspector.edge.log import Log, database_path
@@ -25,7 +27,7 @@ from tests.dashboard.conftest import Browser
 from tests.dashboard.kit import fill, judged, some
 from tests.station_kit import write_station
 
-PAGES = ["/", "/-/defects", "/-/defects?by=hour", "/-/defects?by=lot&hours=0", "/-/reviews", "/-/reports", "/-/health"]
+PAGES = ["/", "/-/defects", "/-/defects?by=hour", "/-/defects?by=lot&hours=0", "/-/reviews", "/-/reports", "/-/health", "/-/assist"]
 FOLDER = Path(questions.__file__).parent
 
 
@@ -196,11 +198,24 @@ def test_no_question_of_the_dashboard_can_write(station: StationSettings, tmp_pa
         log.execute("DELETE FROM inspections")
 
 
+def advice() -> set[str]:
+    """Return what the assistant advises in fixed words; the page has them in Chinese."""
+    verdicts = [
+        AnsweredVerdict(disposition="pass", evaluation=evaluation, label=None, display=None, severity=severity, reason="", settled=None)
+        for evaluation in get_args(AnsweredVerdict.model_fields["evaluation"].annotation)
+        for severity in (None, "critical")
+    ]
+    pictures: tuple[Picture, ...] = ("none", "file")
+    acts = {action_for(verdict, age_s, picture) for verdict in verdicts for age_s in (1.0, 1e4) for picture in pictures}
+    return acts | {"None.", "Confirm it on the screen if it is meant.", "Use the stop button at the line."}
+
+
 def test_every_word_of_the_pages_has_a_translation_and_every_translation_a_use() -> None:
     texts = [path.read_text(encoding="utf-8") for path in [*FOLDER.glob("templates/*.html"), *FOLDER.glob("*.py")] if path.stem != "words"]
     asked = {word for text in texts for word in re.findall(r"""\bt\(\s*["']([^"'{}]+|[^"']*\{\w+\}[^"']*)["'][,)]""", text)}
     assert asked - chinese().keys() == set()
-    everything = "\n".join(texts)
+    everything = "\n".join([*texts, *advice(), "inspections yield with_label open_reviews"])
+    assert advice() - chinese().keys() == set()
     unused = {word for word in chinese() if word not in everything and not word.startswith("by ") and word.lower() not in everything}
     assert unused == set()
 

@@ -8,17 +8,17 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNIT = FOLDER / "inspector-dashboard.service"
-OFFICE = FOLDER / "dashboard-examples" / "office.conf"
+OFFICE, ORDERS = (FOLDER / "dashboard-examples" / name for name in ("office.conf", "orders.conf"))
 
 needs_analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
 
-@pytest.fixture(params=[False, True], ids=["alone", "office"])
+@pytest.fixture(params=[(), (OFFICE,), (OFFICE, ORDERS)], ids=["alone", "office", "orders"])
 def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     unit = Path(shutil.copy(UNIT, tmp_path))
-    if request.param:
-        (tmp_path / f"{UNIT.name}.d").mkdir()
-        shutil.copy(OFFICE, tmp_path / f"{UNIT.name}.d")
+    (tmp_path / f"{UNIT.name}.d").mkdir()
+    for drop_in in request.param:
+        shutil.copy(drop_in, tmp_path / f"{UNIT.name}.d")
     return unit
 
 
@@ -51,3 +51,10 @@ def test_other_machines_get_in_with_users_and_tls_alone() -> None:
     assert "LoadCredential=dashboard-users:" in text
     assert "--certificate %d/" in text
     assert "--insecure" not in text
+
+
+def test_orders_need_an_account_at_the_broker_whose_password_systemd_brings() -> None:
+    text = ORDERS.read_text(encoding="utf-8")
+    assert "LoadCredential=dashboard-broker-password:" in text
+    assert "--broker-password" not in text
+    assert "dashboard $OPTIONS $ORDERS $STATIONS" in UNIT.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""``make systemd``: the shipped unit under the real systemd. One line a proof; exit code 1 if one fails."""
+"""``make systemd``: the shipped units under the real systemd. One line a proof; exit code 1 if one fails."""
 
 import json
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from tests.systemd import board
 from tests.systemd.machine import Machine, booted, missing, wait_for
 from tests.systemd.stage import PASSWORD, PYTHON, STATION, STATUS_TOPIC, write_stage
 
@@ -34,7 +35,7 @@ def main() -> None:
             # Each proof needs what those before it have shown: the first that fails is the last.
             passed = all(_show(title, *proof(machine)) for title, proof in PROOFS.items())
             if not passed:
-                click.echo(machine.run("journalctl", "--no-pager", "-u", _UNIT, "-n", "60").stdout)
+                click.echo(machine.run("journalctl", "--no-pager", "-u", _UNIT, "-u", board.UNIT, "-n", "60").stdout)
     sys.exit(0 if passed else 1)
 
 
@@ -125,7 +126,9 @@ PROOFS: dict[str, Callable[[Machine], tuple[bool, str]]] = {
     "reload is heard": _reload,
     "a daemon that stands still is started anew": _watchdog,
     "security score": _exposure,
+    **board.PROOFS,
     "stop ends in time": _stop,
+    **board.AFTERWARDS,
 }
 
 

@@ -1,16 +1,23 @@
-"""The files that make the booted machine a station: package, unit, drop-ins, settings, tiny model, broker with a password."""
+"""The files that make the booted machine a station: package, units, drop-ins, settings, tiny model, broker with a password."""
 
+import shutil
 import subprocess
 import sys
 import uuid
 from pathlib import Path
 
+from inspector.dashboard.users import set_password
+from tests.dashboard import board_visits
 from tests.faults.station import build_checkpoint
 from tests.station_kit import write_pictures, write_station
 
 STATION = "s1"
 PASSWORD = "a-password-that-nobody-may-see"
 STATUS_TOPIC = f"inspector/v1/plant/press/line1/{STATION}/status"
+BOARD_PORT = 8101
+"""The dashboard's own default."""
+QUESTION = "/etc/inspector/question.wav"
+"""A spoken question; there where espeak-ng is installed."""
 _UNITS = Path(__file__).parents[2] / "systemd"
 PYTHON = f"/opt/inspector/python/bin/python{sys.version_info.major}.{sys.version_info.minor}"
 """Our own interpreter, where the user of the daemon may run it."""
@@ -34,11 +41,12 @@ def write_stage(stage: Path) -> None:
         station='product = "screw"\nis_simulated = true\nsite = "plant"\narea = "press"\nline = "line1"',
         cameras_line='kind = "folder"\npath = "frames"\nloop = true\nrate_hz = 4.0',
         mqtt=f'username = "{STATION}"',
-        log='keep_images = "none"\nmin_free_bytes = 0',
+        log='keep_images = "all"\nmin_free_bytes = 0',
     )
     write_pictures(settings.folder / "frames", 4)
     _write_broker(stage)
     _write_units(stage)
+    _write_board(stage)
     _write(stage / "opt/inspector/venv/bin/inspector", _PROGRAM, 0o755)
     _write(stage / f"etc/credstore/inspector-{STATION}.mqtt-password", PASSWORD + "\n", 0o600)
     _write(stage / "etc/machine-id", uuid.uuid4().hex + "\n")
@@ -63,6 +71,20 @@ def _write_units(stage: Path) -> None:
     _write(drop_ins / "quick.conf", "[Service]\nWatchdogSec=5\nTimeoutAbortSec=5\nRestartSec=1\n")
     for kind in ("sysusers", "tmpfiles"):
         _write(stage / f"usr/lib/{kind}.d/inspector.conf", (_UNITS / f"inspector.{kind}.conf").read_text(encoding="utf-8"))
+
+
+def _write_board(stage: Path) -> None:
+    """The dashboard's unit as it is shipped, its users as a credential, and a question to be heard."""
+    units = stage / "etc/systemd/system"
+    _write(units / "inspector-dashboard.service", (_UNITS / "inspector-dashboard.service").read_text(encoding="utf-8"))
+    _write(
+        units / "inspector-dashboard.service.d/users.conf",
+        "[Service]\nLoadCredential=dashboard-users:/etc/inspector/dashboard-users.toml\n",
+    )
+    _write(stage / "etc/inspector/dashboard.env", f'STATIONS="{STATION}"\n')
+    set_password(stage / "etc/inspector/dashboard-users.toml", board_visits.USER, board_visits.PASSWORD, ("review",))
+    if (voice := shutil.which("espeak-ng")) is not None:
+        subprocess.run([voice, "-v", "en-us", "-s", "150", "-w", str(stage / QUESTION[1:]), "how is the station"], check=True)
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:
