@@ -9,6 +9,7 @@ N rows, K columns, B columns of a block, M = ceil(K / B) blocks of a row.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -117,7 +118,7 @@ def grids_of(model: nn.Module) -> dict[str, Grid]:
     found = {}
     for name, layer in model.named_modules():
         if isinstance(layer, nn.Linear) and parametrize.is_parametrized(layer, "weight"):
-            held = layer.parametrizations["weight"]
+            held = cast("Mapping[str, Any]", layer.parametrizations)["weight"]
             found[name] = held[0].grid(held.original)
     return found
 

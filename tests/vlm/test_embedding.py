@@ -16,7 +16,8 @@ def test_packed_rows_come_back_as_what_they_stand_for(tmp_path: Path) -> None:
     grid = round_to_grid(table, Width(4, 32))
     np.save(tmp_path / "packed.npy", pack(grid.levels, grid.scales, grid.zeros))
     found = read_table(tmp_path / "packed.npy", 128)
-    assert (found.shape, found.dtype) == ((1500, 128), np.float16)
+    assert found.shape == (1500, 128)
+    assert found.dtype == np.float16
     assert found.astype(np.float32) == pytest.approx(grid.matrix(), abs=1e-3)
     assert np.abs(found - table.numpy()).max() > 1e-3, "rounding must show"
     assert (tmp_path / "packed.npy").stat().st_size < 1500 * 128 * 2 / 3

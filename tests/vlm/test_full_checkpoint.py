@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from inspector.errors import CheckpointError
 from inspector.vlm.checkpoint import sha256
-from inspector.vlm.full_checkpoint import REPORTS, open_full, verify_full, write_origin
+from inspector.vlm.full_checkpoint import REPORTS, open_full, tensor_sizes, verify_full, write_origin
 from inspector.vlm.full_loading import choose_device, load_full, precision_options
 from inspector.vlm.memory_plan import host_free_bytes, plan_memory, refuse_too_large
 from inspector.vlm.opening import open_any, verify_any
@@ -146,6 +148,25 @@ def test_too_much_memory_is_refused_before_loading_with_what_would_fit(whole: Pa
         refuse_too_large(checkpoint, section(), needed)
     refuse_too_large(checkpoint, section(max_memory_bytes=10 * needed), 20 * needed)
     assert host_free_bytes() > 0
+
+
+def test_a_file_larger_than_the_address_space_allowed_is_counted_all_the_same(tmp_path: Path) -> None:
+    """As under ``ulimit -v``: what does not fit must be refused with advice, so it must be counted first."""
+    header = json.dumps({"weight": {"dtype": "BF16", "shape": [1 << 15, 1 << 16], "data_offsets": [0, 1 << 32]}}).encode()
+    path = tmp_path / "model.safetensors"
+    with path.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + (1 << 32))  # takes no room on the disk
+    program = (
+        "import resource, sys\nfrom pathlib import Path\nfrom inspector.vlm.full_checkpoint import tensor_sizes\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\nprint(tensor_sizes(Path(sys.argv[1])))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False)
+    assert done.stdout == "{'weight': ('BF16', (32768, 65536))}\n", done.stderr
+    with path.open("r+b") as file:
+        file.truncate(100)
+    with pytest.raises(CheckpointError, match="truncated or no safetensors file"):
+        tensor_sizes(path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
