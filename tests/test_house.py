@@ -20,6 +20,7 @@ DISTRIBUTIONS = {
     "onnxruntime": "onnxruntime-gpu",
     "paho": "paho-mqtt",
     "prometheus_client": "prometheus-client",
+    "python_multipart": "python-multipart",
     "pydantic_core": "pydantic",
     "sentence_transformers": "sentence-transformers",
     "sklearn": "scikit-learn",

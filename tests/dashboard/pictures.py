@@ -76,7 +76,7 @@ def main() -> None:
         million_station(root)
         set_password(root / "users.toml", "mei", PASSWORD, ("review", "sql", "command"))
         parts.enter_context(running(root, "run", "strip"))
-        wait_for(database_path(strip, root), 30)
+        wait_for(database_path(strip, root), 90)
         address = parts.enter_context(board(root, "strip", "press-8", "press-9", "--users", str(root / "users.toml")))
         with chromium.browser(1280, 760) as context:
             draw(context.new_page(), address)
@@ -157,8 +157,8 @@ def ask(page: Any, address: str) -> None:
     page.wait_for_selector("#answer dl")
     page.locator("#answer").scroll_into_view_if_needed()
     keep(page, "wall-assistant")
-    page.goto(f"{address}/-/reviews?station=strip")
-    page.click("tbody a")
+    page.goto(f"{address}/?lang=en")
+    page.click("a.why")
     page.click("form.ask button.main")  # without a question
     page.wait_for_selector("#answer .error")
     page.locator("form.ask").scroll_into_view_if_needed()
@@ -178,10 +178,10 @@ def keep(page: Any, name: str) -> None:
 
 
 def real_station(root: Path, port: int) -> StationSettings:
-    """Copy the demo's station; it goes round and round at a frame every two seconds and keeps every picture."""
+    """Copy the demo's station; it goes round and round at a frame a second and keeps every picture."""
     folder = root / "calibration" / "strip"
     shutil.copytree(ROOT / "calibration" / "demo", folder)
-    text = (folder / "station.toml").read_text(encoding="utf-8").replace("rate_hz = 5.0", "rate_hz = 0.5\nloop = true")
+    text = (folder / "station.toml").read_text(encoding="utf-8").replace("rate_hz = 5.0", "rate_hz = 1.0\nloop = true")
     text += f'\n[decision]\nfail_above = 0.9\n[log]\nkeep_images = "all"\n[mqtt]\nport = {port}\n[commands]\nallow = ["pause", "resume"]\n'
     (folder / "station.toml").write_text(text, encoding="utf-8")
     subprocess.run(

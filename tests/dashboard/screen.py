@@ -27,10 +27,10 @@ from tests.station_kit import write_pictures, write_station
 
 LIMIT_S = 1.0
 _NOTE = """
-window.shown = [];
+window.noted = [];
 new MutationObserver((changes) => changes.forEach(({ target }) => {
   const seq = Number(target.dataset ? target.dataset.seq : 0);
-  if (seq && (!shown.length || shown.at(-1)[0] !== seq)) shown.push([seq, Date.now()]);
+  if (seq && (!noted.length || noted.at(-1)[0] !== seq)) noted.push([seq, Date.now()]);
 })).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-seq"] });
 """
 
@@ -44,7 +44,7 @@ def main(verdicts: int) -> None:
         raise click.ClickException(chromium.missing() or "mosquitto is not installed: apt-get install mosquitto")
     with tempfile.TemporaryDirectory() as name:
         delays_s, arrivals_s = measure(Path(name), program, verdicts)
-    for what, values in (("on the screen", delays_s), ("at an MQTT subscriber", arrivals_s)):
+    for what, values in (("the screen", delays_s), ("an MQTT subscriber", arrivals_s)):
         told = ", ".join(f"p{share} {np.percentile(values, share):.2f}" for share in (50, 99))
         click.echo(f"from verdict to {what}: {len(values)} seen, {told}, max {max(values):.2f} s; load {os.getloadavg()[0]:.1f}")
     sys.exit(1 if max(delays_s) > LIMIT_S else 0)
@@ -99,7 +99,7 @@ def _watch(pair: Pair, verdicts: int) -> list[tuple[int, float]]:
         page.goto(f"http://127.0.0.1:{pair.port}/")
         while True:
             page.wait_for_timeout(1000)
-            shown: list[tuple[int, float]] = page.evaluate("window.shown")
+            shown: list[tuple[int, float]] = page.evaluate("window.noted")
             if len(shown) > verdicts:
                 return shown
 

@@ -55,7 +55,7 @@ def test_a_signed_review_is_a_slip_leaves_the_queue_and_waits_for_the_station(
     page = reviewer.get(f"/-/why/s1/{row['inspection_id']}").text
     assert "waits for the station" in page
     assert "left flank &lt;b&gt;" in page
-    assert "<form class=" not in page
+    assert '<form class="review"' not in page
 
 
 def test_a_slip_is_cleared_away_once_its_review_is_in_the_log(reviewer: Browser, station: StationSettings, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_who_may_not_review_signs_nothing(site: Any, station: StationSettings, t
     browser.get("/-/login")
     if name is not None:
         browser.log_in(name)
-        assert "<form class=" not in browser.get(f"/-/why/s1/{row['inspection_id']}").text
+        assert '<form class="review"' not in browser.get(f"/-/why/s1/{row['inspection_id']}").text
     answer = browser.post(f"/-/review/s1/{row['inspection_id']}", csrftoken=browser.token, label="good")
     assert answer.status_code == 403
     assert waiting(folder(station, tmp_path)) == []

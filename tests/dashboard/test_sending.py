@@ -32,7 +32,7 @@ def test_a_command_is_carried_out_in_the_users_name_and_answered_to_the_sender_a
     assert answer is not None
     assert (answer.outcome, "'nut' is not one of" in answer.reason) == ("refused", True)
     with Log(database_path(settings, root), "s1", read_only=True) as log:
-        assert sum("mei" in event.detail for event in log.events(100) if event.kind == "command") == 3
+        wait_until(lambda: sum("mei" in event.detail for event in log.events_of({"command"})) == 3)
 
 
 def test_where_nobody_answers_it_is_told_as_that(broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811 - the fixture
