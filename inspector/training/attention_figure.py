@@ -23,7 +23,7 @@ def draw_attention(path: Path, products: Mapping[str, Sequence[Attention]], drif
         axes = figure.add_subplot(len(products), 1, place + 1)
         _panel(axes, rows, drifts[product])
         begin, end = rows[0].captured_at, rows[-1].captured_at
-        axes.set(ylabel="share of attention", title=f"{product}, {len(rows)} regions", ylim=(0.0, 1.0))
+        axes.set(ylabel="share of what was taken in", title=f"{product}, {len(rows)} regions", ylim=(0.0, 1.0))
         axes.set_xlabel(f"traces in the order of capture, {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
         axes.grid(alpha=0.3)
     figure.savefig(path)
