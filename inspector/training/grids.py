@@ -20,6 +20,9 @@ from torch.nn.utils import parametrize
 _SHRINK = tuple(np.linspace(1.0, 0.7, 13))
 """Shares of a block's range that are tried: cutting off the outermost weights may make the others exacter."""
 
+_ON = 1e-3
+"""A weight that is so near a level, in steps, is on it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Width:
@@ -59,7 +62,11 @@ class Grid:
 
 
 def round_to_grid(weight: torch.Tensor, width: Width) -> Grid:
-    """Return the grid of an (N, K) matrix: each block's range as it is or a little less, whichever changes the block least."""
+    """Return the grid of an (N, K) matrix: each block's range as it is or a little less, whichever changes the block least.
+
+    In 8 bits the levels are drawn up or down by chance, so that each weight is right on average. A model that learns on from a rounded one
+    has moved its weights by less than a step; to the nearest level they would fall back to where they began, and what was learnt were gone.
+    """
     blocks, most = _blocks(weight.detach().float(), width.block), (1 << width.bits) - 1
     low, high = blocks.amin(2).clamp(max=0.0), blocks.amax(2).clamp(min=0.0)  # (N, M)
     best = torch.full_like(low, torch.inf)
@@ -70,8 +77,17 @@ def round_to_grid(weight: torch.Tensor, width: Width) -> Grid:
         error = (_on_grid(blocks, scale, zero, most) - blocks).square().sum(2)
         better = error < best
         best, scales, zeros = torch.where(better, error, best), torch.where(better, scale, scales), torch.where(better, zero, zeros)
-    levels = levels_of(blocks, scales[..., None], zeros[..., None], most)
+    rounded = levels_of if width.bits < 8 else _drawn_levels
+    levels = rounded(blocks, scales[..., None], zeros[..., None], most)
     return Grid(_bytes(levels), scales.numpy().astype(np.float16), _bytes(zeros), width, weight.shape[1])
+
+
+def _drawn_levels(weights: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor, most: int) -> torch.Tensor:
+    """Return levels by stochastic rounding (Gupta et al. 2015, arXiv 1502.02551), the same for the same matrix; see ``levels_of``."""
+    exact = weights / scales
+    drawn = (exact + torch.rand(exact.shape, generator=torch.Generator().manual_seed(0))).floor()
+    nearest = exact.round()
+    return (torch.where((exact - nearest).abs() < _ON, nearest, drawn) + zeros).clamp(0, most)
 
 
 def levels_of(weights: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor, most: int) -> torch.Tensor:

@@ -83,3 +83,15 @@ def test_learning_on_a_grid_makes_rounding_good() -> None:
         (pupil(inputs) - wanted).square().mean().backward()
         optimiser.step()
     assert (pupil(inputs) - wanted).square().mean().item() < 0.6 * plain
+
+
+def test_in_8_bits_what_a_rounded_model_has_learnt_since_is_kept_on_average() -> None:
+    width = Width(8, 32)
+    began = torch.from_numpy(round_to_grid(torch.randn(64, 64, generator=torch.Generator().manual_seed(0)), width).matrix())
+    scales = torch.from_numpy(round_to_grid(began, width).scales.astype(np.float32)).repeat_interleave(32, 1)
+    again = torch.from_numpy(round_to_grid(began, width).matrix())
+    assert ((again - began).abs() <= scales).all(), "what is on a grid stays within a step of it"
+    learnt = 0.2 * scales  # a fifth of a step: to the nearest level all of it would be lost
+    inside = (began < began.amax(1, keepdim=True)) & (began > began.amin(1, keepdim=True))
+    kept = torch.from_numpy(round_to_grid(torch.where(inside, began + learnt, began), width).matrix()) - began
+    assert (kept / scales)[inside].mean().item() == pytest.approx(0.2, abs=0.05)
