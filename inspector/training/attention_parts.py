@@ -34,7 +34,8 @@ def way(scanned: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     Each stands in the middle of its part (midpoint rule); the first and the last step are looked at and are no part of the integral.
     """
     changes = scanned.diff().abs().double().numpy()
-    changes += _EVEN / (1 - _EVEN) * changes.mean() + 1e-9
+    widths = SCAN.diff().double().numpy()
+    changes += (_EVEN / (1 - _EVEN) * changes.sum() + 1e-9) * widths
     reached = np.concatenate([[0.0], np.cumsum(changes)]) / changes.sum()
     edges = np.interp(np.linspace(0.0, 1.0, 2 * _NODES + 1), reached, SCAN.double().numpy())
     factors, along = [0.0, *edges[1::2], 1.0], [0.0, *np.diff(edges[::2]), 0.0]

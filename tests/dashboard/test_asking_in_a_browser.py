@@ -78,7 +78,7 @@ def test_without_a_microphone_the_panel_says_so_and_takes_a_recording(address: s
         context.add_init_script("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
         page = context.new_page()
         log_in(page, address)
-        assert page.is_visible(".no-microphone")
+        page.wait_for_selector(".no-microphone", timeout=20_000)
         assert not page.is_visible("button.speak")
         page.set_input_files("form.ask [name=sound]", str(speak("how is the station", tmp_path / "question.wav")))
         page.click("form.ask button.main")
