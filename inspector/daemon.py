@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from inspector.core.frame import Frame
+from inspector.core.freed_memory import keep_freed_memory
 from inspector.core.normality import NormalityCalibration
 from inspector.edge.camera import Line, open_line
 from inspector.edge.disk.opening import open_for_writing
@@ -61,6 +62,7 @@ def open_judge(
 
     The model has passed the parity gate then; ``tell`` gets how, in a line. ``read_only`` writes nothing beside the log.
     """
+    keep_freed_memory()
     checkpoint = open_any(root / "models" / settings.model.checkpoint, settings.model)
     predictor = open_predictor(checkpoint, settings.model)
     normalities = read_normalities(settings.folder) if use_normality else {}
