@@ -15,10 +15,10 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from inspector.core.frame import Frame
-from inspector.core.freed_memory import keep_freed_memory
 from inspector.core.normality import NormalityCalibration
 from inspector.edge.camera import Line, open_line
 from inspector.edge.disk.opening import open_for_writing
+from inspector.edge.freed_memory import keep_freed_memory
 from inspector.edge.health.figures import Sources
 from inspector.edge.health.prometheus import open_metrics
 from inspector.edge.health.tally import Tally

@@ -80,6 +80,13 @@ class Pair:
         process.send_signal(how)
         return process.wait(60)
 
+    def close(self) -> None:
+        """Kill what still runs."""
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        self.told.close()
+
     def works(self, name: str) -> bool:
         """Return whether it answers, or judges: a number is given that was not before."""
         if self.processes[name].poll() is not None:
@@ -240,12 +247,9 @@ def prove(root: Path, kills: int, seed: int, rate_hz: float = 20.0) -> Result:
             time.sleep(2.0)
         settle(pair, heard, result)
     finally:
-        for process in pair.processes.values():
-            process.kill()
-            process.wait()
+        pair.close()
         heard.close()
         broker.kill()
-        pair.told.close()
     return result
 
 

@@ -81,12 +81,9 @@ def measure(root: Path, program: str, verdicts: int) -> tuple[list[float], list[
         with Log(pair.log, STATION, read_only=True) as log:
             reached = {one.seq: one.inspected_at.timestamp() for one in log.find(limit=10**6)}
     finally:
-        for process in pair.processes.values():
-            process.kill()
-            process.wait()
+        pair.close()
         heard.close()
         broker.kill()
-        pair.told.close()
     delays = [at_ms / 1000 - reached[seq] for seq, at_ms in shown[1:]]  # the first was there before the page
     return delays, [at - reached[seq] for seq, at in arrived.items() if seq in reached]
 

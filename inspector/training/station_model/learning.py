@@ -110,12 +110,12 @@ def learn(start: Start, recipe: Recipe, pools: Pools, work: Path, console: Conso
         visits = visits_of(product, recipe.model_copy(update={"mixing": 0.0}), pools.train)
     else:
         start.model.upper.requires_grad_(requires_grad=False)
-        begin_with_reports(start, pools.train)
+        _begin_with_reports(start, pools.train)
         visits = TaughtVisits(visits_of(product, recipe, pools.train), teacher, half=recipe.half)
     return _run(start.model, visits, recipe, pools, work / start.checkpoint.revision, console)
 
 
-def begin_with_reports(start: Start, pool: Pool) -> None:
+def _begin_with_reports(start: Start, pool: Pool) -> None:
     """Let the report projector of ``start`` name the product's labels from the first step on."""
     phrasings = pool.vectors.shape[1]
     if pool.most_reports and phrasings:
